@@ -1,0 +1,75 @@
+"""One tree of errors. Each class has a stable ``code``; messages are one plain sentence for a person.
+
+Library code raises these and never exits the process; only a ``main()`` turns them into an exit code
+(see ``fedlung.command_line``).
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class FedLungError(Exception):
+    """Root of the tree: work failed for a reason that a person can read and act on."""
+
+    code: ClassVar[str] = "failed"
+
+
+class WrongArgument(FedLungError):
+    """What the caller asked for makes no sense (missing folder, unknown name): exit code 2."""
+
+    code = "wrong_argument"
+
+
+class BadScan(FedLungError):
+    """A CT file that is refused, with the field or property that is wrong."""
+
+    code = "bad_scan"
+
+
+class BadAnnotations(FedLungError):
+    """An annotation table that is refused, with the row and column that is wrong."""
+
+    code = "bad_annotations"
+
+
+class HospitalData(FedLungError):
+    """A hospital's folder from which nothing can be trained."""
+
+    code = "hospital_data"
+
+
+class BadCheckpoint(FedLungError):
+    """A model file that is damaged, unsafe or not ours."""
+
+    code = "bad_checkpoint"
+
+
+class ArchitectureMismatch(BadCheckpoint):
+    """A sound model file of another network architecture."""
+
+    code = "architecture_mismatch"
+
+
+class RefusedUpdate(FedLungError):
+    """A hospital's update that may not enter the global model (NaN, wrong shape, stale round...)."""
+
+    code = "refused_update"
+
+
+class QuorumNotReached(FedLungError):
+    """Too few hospitals answered for a round to count."""
+
+    code = "quorum_not_reached"
+
+
+class BadRunFolder(FedLungError):
+    """A run folder that cannot be read or resumed."""
+
+    code = "bad_run_folder"
+
+
+class Stopped(FedLungError):
+    """The work was interrupted by a person; what was finished is kept."""
+
+    code = "stopped"

@@ -1,0 +1,1 @@
+"""CT volumes: safe reading, geometry, preprocessing and phantoms. No torch, no Flask."""
