@@ -7,7 +7,6 @@ LUNA16's CSV files and in DICOM (LPS: x grows to the patient's Left, y to Poster
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -78,15 +77,10 @@ class Geometry:
     def contains(self, center_xyz_mm: ArrayLike) -> NDArray[np.bool_]:
         """Whether world points lie in a voxel of the grid (up to half a voxel beyond the outer centres)."""
         index = self.world_to_index(center_xyz_mm)
-        inside: NDArray[np.bool_] = ((index >= -0.5) & (index <= np.asarray(self.shape_zyx) - 0.5)).all(axis=-1)
-        return inside
+        inside = (index >= -0.5) & (index <= np.asarray(self.shape_zyx) - 0.5)
+        return np.asarray(inside.all(axis=-1))
 
     def crop(self, start_zyx: tuple[int, int, int], shape_zyx: tuple[int, int, int]) -> Geometry:
         """Geometry of the sub-grid ``[start, start + shape)``: same spacing and axes, moved origin."""
         x, y, z = self.index_to_world(start_zyx).tolist()
         return Geometry(shape_zyx, self.spacing_zyx_mm, (x, y, z), self.direction_xyz)
-
-    @property
-    def extent_zyx_mm(self) -> FloatArray:
-        """Edge lengths of the whole grid, voxel borders included, mm."""
-        return np.asarray(self.shape_zyx) * np.asarray(self.spacing_zyx_mm)

@@ -1,0 +1,1 @@
+"""From network outputs to nodules: targets and losses, windows, candidates, measuring, reports."""

@@ -1,0 +1,98 @@
+"""A hospital's scans made ready to train on: prepared voxels plus nodules in voxel units."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedlung.detection.balls import Balls, balls_of
+from fedlung.errors import BadScan, HospitalData
+from fedlung.imaging.annotations import Finding
+from fedlung.imaging.hospital_folder import HospitalFolder
+from fedlung.imaging.prepared_cache import open_prepared
+from fedlung.imaging.preprocessing import PreparedScan
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingScan:
+    """One prepared scan with its reference.
+
+    Attributes:
+        scan: voxels and search region.
+        findings: reference nodules in world mm, for judging.
+        excluded: findings in world mm that are neither right nor wrong.
+        nodules: ``findings`` as balls on the scan's voxels, for drawing targets.
+        ignored: those of ``excluded`` that have a diameter, as balls: the loss is silent there.
+        search_cells: indices of the search cells, shape (n, 3), for sampling.
+    """
+
+    scan: PreparedScan
+    findings: tuple[Finding, ...]
+    excluded: tuple[Finding, ...]
+    nodules: Balls
+    ignored: Balls
+    search_cells: NDArray[np.intp]
+
+
+def open_training_scans(
+    hospital: HospitalFolder, cache: Path | None, report: Callable[[str], None]
+) -> list[TrainingScan]:
+    """Prepare every readable scan of a hospital; ``report`` gets one sentence per thing left out.
+
+    An unreadable scan is skipped with its name. A nodule outside its scan is left out and named, since a
+    wrong coordinate system would otherwise teach nonsense silently.
+
+    Raises:
+        HospitalData: not one scan could be read.
+    """
+    opened = []
+    for path in hospital.scans:
+        try:
+            scan = open_prepared(path, cache)
+        except (BadScan, OSError) as error:
+            report(f"hospital {hospital.hospital_id}: scan {path.name} is skipped: {error}")
+            continue
+        for warning in scan.warnings:
+            report(f"hospital {hospital.hospital_id}: scan {path.name}: {warning}")
+        findings = _inside(hospital.nodules_of(scan.series_uid), scan, hospital.hospital_id, report)
+        opened.append(training_scan(scan, findings, hospital.excluded_of(scan.series_uid)))
+    if not opened:
+        raise HospitalData(f"hospital {hospital.hospital_id}: none of its {len(hospital.scans)} scans could be read")
+    known = {path.stem for path in hospital.scans}
+    strangers = sorted({finding.series_uid for finding in hospital.nodules} - known)
+    if strangers:
+        report(f"hospital {hospital.hospital_id}: annotations of {len(strangers)} unknown scan(s), e.g. {strangers[0]}")
+    return opened
+
+
+def training_scan(scan: PreparedScan, findings: Sequence[Finding], excluded: Sequence[Finding]) -> TrainingScan:
+    """Pair a prepared scan with its reference findings (world mm)."""
+    measured = [finding for finding in excluded if finding.diameter_mm > 0]
+    return TrainingScan(
+        scan=scan,
+        findings=tuple(findings),
+        excluded=tuple(excluded),
+        nodules=balls_of(findings, scan.geometry),
+        ignored=balls_of(measured, scan.geometry),
+        search_cells=np.argwhere(scan.search_zyx),
+    )
+
+
+def _inside(
+    findings: Sequence[Finding], scan: PreparedScan, hospital_id: str, report: Callable[[str], None]
+) -> list[Finding]:
+    kept = []
+    for finding in findings:
+        if scan.geometry.contains(finding.center_xyz_mm):
+            kept.append(finding)
+            continue
+        x, y, z = finding.center_xyz_mm
+        report(
+            f"hospital {hospital_id}: the nodule at ({x:.1f}, {y:.1f}, {z:.1f}) mm lies outside the lungs' box of "
+            f"scan {finding.series_uid} and is left out; coordinates must be world mm, LPS"
+        )
+    return kept

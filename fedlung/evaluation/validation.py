@@ -1,0 +1,80 @@
+"""Judging a network on prepared scans with a reference: FROC of its marks and Dice of its mask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from fedlung.detection.candidates import Candidate, find_candidates
+from fedlung.detection.sliding_window import Network, WindowPlan, read_scan
+from fedlung.detection.targets import ball_mask
+from fedlung.detection.training_scan import TrainingScan
+from fedlung.evaluation.curve import FrocResult
+from fedlung.evaluation.dice import dice
+from fedlung.evaluation.froc import evaluate_froc
+from fedlung.evaluation.marks import Mark
+
+MASK_FROM = 0.5
+
+
+@dataclass(frozen=True)
+class ValidationResult:
+    """Quality on a set of scans.
+
+    Attributes:
+        froc: by LUNA16's rules.
+        dice: mean over the scans that have a nodule, of the mask against the annotated balls; NaN without any.
+    """
+
+    froc: FrocResult
+    dice: float
+
+    def to_metrics(self) -> dict[str, float]:
+        """Plain numbers for logs and curves."""
+        return {
+            "cpm": self.froc.cpm,
+            "sensitivity_at_1_fp": self.froc.operating_points[1.0],
+            "dice": self.dice,
+            "num_scans": float(self.froc.num_scans),
+            "num_nodules": float(self.froc.num_nodules),
+        }
+
+
+def validate(
+    network: Network,
+    scans: Sequence[TrainingScan],
+    *,
+    device: torch.device,
+    plan: WindowPlan = WindowPlan(),
+    on_scan: Callable[[int], None] | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> ValidationResult:
+    """Read every scan whole and judge the marks; ``on_scan`` gets the number of scans done."""
+    marks: list[Mark] = []
+    dices: list[float] = []
+    for number, item in enumerate(scans):
+        maps = read_scan(network, item.scan, plan=plan, device=device, should_stop=should_stop)
+        marks += as_marks(item.scan.series_uid, find_candidates(maps, item.scan))
+        if len(item.nodules):
+            dices.append(dice(maps.mask > MASK_FROM, ball_mask(item.nodules, item.scan.hu_zyx.shape)))
+        if on_scan is not None:
+            on_scan(number + 1)
+    return ValidationResult(judge(scans, marks), float(np.mean(dices)) if dices else float("nan"))
+
+
+def as_marks(series_uid: str, candidates: Sequence[Candidate]) -> list[Mark]:
+    """Candidates as the evaluation reads them."""
+    return [Mark(series_uid, candidate.center_xyz_mm, candidate.probability) for candidate in candidates]
+
+
+def judge(scans: Sequence[TrainingScan], marks: Sequence[Mark]) -> FrocResult:
+    """LUNA16's rules for ``marks`` against the references of ``scans``."""
+    return evaluate_froc(
+        [finding for item in scans for finding in item.findings],
+        [finding for item in scans for finding in item.excluded],
+        [item.scan.series_uid for item in scans],
+        marks,
+    )

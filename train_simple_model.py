@@ -1,0 +1,430 @@
+"""Simple3DUNet, its training data, and the one local training loop of the project.
+
+The story: a network with four heads -> patches drawn from a hospital's scans -> a loop that lowers the loss on
+them. The same ``LocalTrainer`` trains alone (this file's ``main``) and as a hospital of a federation
+(``federated_training``); nothing here knows about the federation except the gradient hook.
+
+    python train_simple_model.py --data DIR --epochs N --out models/local.pth [--val DIR] [--init FILE.pth] [--seed S]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import Progress
+from torch import Tensor, nn
+from torch.nn import functional
+
+from fedlung.command_line import Arguments, run_command
+from fedlung.detection.augmentation import augment
+from fedlung.detection.losses import Heads, Targets, detection_loss
+from fedlung.detection.sliding_window import GRID
+from fedlung.detection.targets import PatchTargets, draw_targets
+from fedlung.detection.training_scan import TrainingScan, open_training_scans
+from fedlung.errors import Stopped, WrongArgument
+from fedlung.evaluation.validation import validate
+from fedlung.federation.learning_rate import learning_rate_at
+from fedlung.imaging.hospital_folder import hospital_folders, read_hospital
+from fedlung.imaging.patches import cut, start_around, start_at_cell
+from fedlung.imaging.preprocessing import RECIPE, to_unit_interval
+from fedlung.stores.checkpoints import load_checkpoint, save_checkpoint
+
+Weights = dict[str, np.ndarray]
+
+# --- the network -----------------------------------------------------------------------------------------
+
+CHANNELS = (16, 32, 64, 128)
+ARCHITECTURE: dict[str, Any] = {"name": "Simple3DUNet", "channels": list(CHANNELS), "recipe": RECIPE.to_json()}
+"""Stored in every checkpoint and compared when one is read: other numbers are another model."""
+
+RARE = -4.6
+"""Initial heat logit: sigmoid(-4.6) = 0.01, so that the first steps are not spent on unlearning "nodule"."""
+MEDIAN_LOG_DIAMETER = 1.86
+"""ln 6.4 mm, the median of LUNA16: where the size head starts."""
+
+
+class ConvBlock(nn.Module):
+    """Two 3x3x3 convolutions with GroupNorm and a shortcut (no in-place operation: per-sample gradients)."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv3d(inputs, outputs, 3, padding=1, bias=False)
+        self.norm1 = nn.GroupNorm(8, outputs)
+        self.conv2 = nn.Conv3d(outputs, outputs, 3, padding=1, bias=False)
+        self.norm2 = nn.GroupNorm(8, outputs)
+        self.shortcut = nn.Identity() if inputs == outputs else nn.Conv3d(inputs, outputs, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = functional.leaky_relu(self.norm1(self.conv1(x)), 0.01)
+        return functional.leaky_relu(self.norm2(self.conv2(y)) + self.shortcut(x), 0.01)
+
+
+class Simple3DUNet(nn.Module):
+    """3D U-Net for nodules: three levels down, a bottleneck, three levels up with skips, four heads.
+
+    The stem brings 1 mm voxels to 2 mm cells, where the whole U runs (a sixth of the cost); the mask head
+    returns to 1 mm by unfolding eight channels per cell. GroupNorm everywhere: running statistics of
+    different hospitals do not average.
+
+    ::
+
+        1 mm voxels   x ............................................ mask (8 channels unfolded 2x2x2)
+        2 mm          stem -> down1 ------------------------ up1 -> heat, size, offset
+        4 mm                    down2 --------------- up2
+        8 mm                      down3 ------- up3
+        16 mm                       bottleneck
+    """
+
+    def __init__(self, channels: Sequence[int] = CHANNELS) -> None:
+        super().__init__()
+        a, b, c, d = channels
+        self.stem = nn.Conv3d(1, a, kernel_size=4, stride=2, padding=1, bias=False)
+        self.down1, self.down2, self.down3 = ConvBlock(a, a), ConvBlock(a, b), ConvBlock(b, c)
+        self.bottleneck = ConvBlock(c, d)
+        self.rise3 = nn.ConvTranspose3d(d, c, kernel_size=2, stride=2)
+        self.rise2 = nn.ConvTranspose3d(c, b, kernel_size=2, stride=2)
+        self.rise1 = nn.ConvTranspose3d(b, a, kernel_size=2, stride=2)
+        self.up3, self.up2, self.up1 = ConvBlock(2 * c, c), ConvBlock(2 * b, b), ConvBlock(2 * a, a)
+        self.heads = nn.Conv3d(a, 1 + 1 + 3 + 8, kernel_size=1)
+        start = torch.zeros(13)
+        start[0], start[1], start[5:] = RARE, MEDIAN_LOG_DIAMETER, RARE
+        self.heads.bias = nn.Parameter(start)
+
+    def forward(self, x: Tensor) -> Heads:
+        """(B, 1, P, P, P) in [0, 1], P a multiple of 16 -> heads (see ``Heads``)."""
+        level1 = self.down1(self.stem(x))  # (B, a, P/2, ...)
+        level2 = self.down2(functional.max_pool3d(level1, 2))  # (B, b, P/4, ...)
+        level3 = self.down3(functional.max_pool3d(level2, 2))  # (B, c, P/8, ...)
+        y = self.bottleneck(functional.max_pool3d(level3, 2))  # (B, d, P/16, ...)
+        y = self.up3(torch.cat([self.rise3(y), level3], dim=1))
+        y = self.up2(torch.cat([self.rise2(y), level2], dim=1))
+        y = self.up1(torch.cat([self.rise1(y), level1], dim=1))
+        out = self.heads(y)
+        return Heads(out[:, 0:1], out[:, 1:2], out[:, 2:5], unfold_cells(out[:, 5:13]))
+
+
+def unfold_cells(x: Tensor) -> Tensor:
+    """(B, 8, D, H, W) -> (B, 1, 2D, 2H, 2W): channel 4i + 2j + k becomes voxel (2z+i, 2y+j, 2x+k)."""
+    batch, _, depth, height, width = x.shape
+    x = x.reshape(batch, 2, 2, 2, depth, height, width).permute(0, 4, 1, 5, 2, 6, 3)
+    return x.reshape(batch, 1, 2 * depth, 2 * height, 2 * width)
+
+
+def initial_weights(seed: int) -> Weights:
+    """Random weights that depend on nothing but the seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return weights_of(Simple3DUNet())
+
+
+def weights_of(model: nn.Module) -> Weights:
+    """A copy of all weights as float32 arrays."""
+    return {name: value.detach().cpu().numpy().copy() for name, value in model.state_dict().items()}
+
+
+def build_network(weights: Mapping[str, np.ndarray], device: torch.device) -> Simple3DUNet:
+    """The network with these weights (names and shapes must match), ready on the device."""
+    model = Simple3DUNet()
+    model.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in weights.items()})
+    # channels_last_3d: the layout in which the convolutions run fastest, on CPU and GPU.
+    return model.to(device).to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload, no-any-return]
+
+
+# --- training data ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How a hospital trains locally; the same for every hospital of a run.
+
+    Attributes:
+        patch: edge of the training patches, voxels (= mm), a multiple of 16.
+        batch: patches per step.
+        patches_per_scan: patches drawn per scan and epoch.
+        positive_share: share of the patches that are cut around a nodule.
+        weight_decay: of AdamW.
+        device: auto, cpu or cuda.
+    """
+
+    patch: int = 64
+    batch: int = 4
+    patches_per_scan: int = 32
+    positive_share: float = 0.6
+    weight_decay: float = 1e-4
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.patch % GRID or self.patch <= 0:
+            raise WrongArgument(f"--patch must be a positive multiple of {GRID}, got {self.patch}")
+        if min(self.batch, self.patches_per_scan) < 1:
+            raise WrongArgument("--batch and --patches-per-scan must be at least 1")
+
+    @classmethod
+    def from_arguments(cls, arguments: argparse.Namespace) -> TrainingOptions:
+        return cls(**{field.name: getattr(arguments, field.name) for field in fields(cls)})
+
+
+def choose_device(name: str) -> torch.device:
+    """``auto`` takes CUDA when there is one.
+
+    Raises:
+        WrongArgument: ``cuda`` without a usable GPU.
+    """
+    available = torch.cuda.is_available()
+    if name == "cuda" and not available:
+        raise WrongArgument("--device cuda: this machine has no usable CUDA GPU; use --device cpu or auto")
+    return torch.device("cuda" if available and name != "cpu" else "cpu")
+
+
+def add_training_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``TrainingOptions`` for a command line."""
+    default = TrainingOptions()
+    parser.add_argument("--patch", type=int, default=default.patch, help="edge of training patches, mm")
+    parser.add_argument("--batch", type=int, default=default.batch, help="patches per step")
+    parser.add_argument("--patches-per-scan", type=int, default=default.patches_per_scan, help="per epoch")
+    parser.add_argument("--positive-share", type=float, default=default.positive_share, help="patches with a nodule")
+    parser.add_argument("--weight-decay", type=float, default=default.weight_decay, help="of AdamW")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default=default.device, help="where to train")
+
+
+class NodulePatches:
+    """Random patches of a hospital's scans with their targets, reproducible under a seed."""
+
+    def __init__(self, scans: Sequence[TrainingScan], options: TrainingOptions) -> None:
+        self.scans = scans
+        self.options = options
+        self.nodules = [(scan, index) for scan in scans for index in range(len(scan.nodules))]
+
+    def batches(self, seed: int) -> Iterator[tuple[Tensor, Targets]]:
+        """One epoch: ``patches_per_scan`` patches per scan, in whole batches."""
+        random = np.random.default_rng(seed)
+        for _ in range(self.num_batches()):
+            drawn = [self._draw(random) for _ in range(self.options.batch)]
+            patches = torch.from_numpy(np.stack([patch for patch, _ in drawn]))[:, None]
+            yield patches, Targets.stack([targets for _, targets in drawn])
+
+    def num_batches(self) -> int:
+        return max(1, round(len(self.scans) * self.options.patches_per_scan / self.options.batch))
+
+    def _draw(self, random: np.random.Generator) -> tuple[np.ndarray, PatchTargets]:
+        size = self.options.patch
+        if self.nodules and random.random() < self.options.positive_share:
+            chosen, index = self.nodules[random.integers(len(self.nodules))]
+            center, diameter = chosen.nodules.centers_zyx[index], float(chosen.nodules.diameters[index])
+            start = start_around(center, diameter, chosen.scan.hu_zyx.shape, size, random)
+        else:
+            chosen = self.scans[int(random.integers(len(self.scans)))]
+            cell = chosen.search_cells[random.integers(len(chosen.search_cells))]
+            start = start_at_cell(cell, chosen.scan.hu_zyx.shape, size, random)
+        patch = to_unit_interval(cut(chosen.scan.hu_zyx, start, size))
+        targets = draw_targets(chosen.nodules.shifted(start), chosen.ignored.shifted(start), size)
+        return augment(patch, targets, random)
+
+
+# --- the local loop --------------------------------------------------------------------------------------
+
+GradientHook = Callable[[Any, Any, Any], Any]  # (gradient, weights, global weights) -> gradient
+LEARNING_RATE = 2e-3
+WARM_UP_STEPS = 10
+MAX_GRADIENT_NORM = 5.0
+
+
+@dataclass(frozen=True)
+class LocalResult:
+    """What a hospital gives back: weights, the number of scans behind them, mean loss and Dice."""
+
+    weights: Weights
+    num_examples: int
+    metrics: dict[str, float]
+
+
+class LocalTrainer:
+    """One hospital's scans and the loop that trains on them."""
+
+    def __init__(
+        self, scans: Sequence[TrainingScan], options: TrainingOptions, validation: Sequence[TrainingScan] = ()
+    ) -> None:
+        self.patches = NodulePatches(scans, options)
+        self.validation = validation
+        self.options = options
+        self.device = choose_device(options.device)
+        self.num_examples = len(scans)
+
+    def train(
+        self,
+        weights: Mapping[str, np.ndarray],
+        *,
+        learning_rate: float,
+        epochs: int,
+        seed: int,
+        correct_gradient: GradientHook | None = None,
+        on_progress: Callable[[float], None] | None = None,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> LocalResult:
+        """Train from ``weights`` for ``epochs``; the result depends on the arguments and the data alone.
+
+        AdamW starts afresh each time: its state stays out of the federation, and a resumed run needs none.
+
+        Raises:
+            Stopped: ``should_stop`` said so between two steps.
+        """
+        model = build_network(weights, self.device)
+        start = [parameter.detach().clone() for parameter in model.parameters()] if correct_gradient else []
+        optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate, weight_decay=self.options.weight_decay)
+        steps = epochs * self.patches.num_batches()
+        warm_up = min(WARM_UP_STEPS, max(1, steps // 4))
+        losses, dices = [], []
+        for step, (x, targets) in enumerate(self._epochs(epochs, seed)):
+            if should_stop():
+                raise Stopped("local training was stopped")
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate * min(1.0, (step + 1) / warm_up)
+            loss, dice = self._step(model, x, targets)
+            if correct_gradient is not None:
+                for parameter, origin in zip(model.parameters(), start, strict=True):
+                    parameter.grad = correct_gradient(parameter.grad, parameter.detach(), origin)
+            nn.utils.clip_grad_norm_(model.parameters(), MAX_GRADIENT_NORM)
+            optimizer.step()
+            losses.append(loss)
+            dices.append(dice)
+            if on_progress is not None:
+                on_progress((step + 1) / steps)
+        metrics = {
+            "loss": float(np.mean(losses)),
+            "dice": float(np.nanmean(dices)) if any(d == d for d in dices) else 0.0,
+        }
+        return LocalResult(weights_of(model), self.num_examples, metrics)
+
+    def _epochs(self, epochs: int, seed: int) -> Iterator[tuple[Tensor, Targets]]:
+        for epoch in range(epochs):
+            yield from self.patches.batches(int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0]))
+
+    def _step(self, model: Simple3DUNet, x: Tensor, targets: Targets) -> tuple[float, float]:
+        """Gradients of one batch; returns the loss and the Dice of the thresholded mask (NaN without nodule)."""
+        x = x.to(self.device, memory_format=torch.channels_last_3d)
+        targets = targets.to(self.device)
+        model.zero_grad(set_to_none=True)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+            heads = model(x).float()
+        loss = detection_loss(heads, targets)
+        loss.backward()
+        found, truth = heads.mask_logits.detach() > 0, targets.mask > 0
+        size = float(found.sum() + truth.sum())
+        dice = 2 * float((found & truth).sum()) / size if truth.any() else float("nan")
+        return float(loss.detach()), dice
+
+    def evaluate(self, weights: Mapping[str, np.ndarray]) -> dict[str, float]:
+        """Read the validation scans whole: FROC by LUNA16's rules, Dice of the mask; see ``ValidationResult``."""
+        network = build_network(weights, self.device).eval()
+        return validate(network, self.validation, device=self.device).to_metrics()
+
+
+# --- the command -----------------------------------------------------------------------------------------
+
+
+def open_hospital(
+    folder: Path,
+    *,
+    cache: Path | None,
+    options: TrainingOptions,
+    report: Callable[[str], None],
+    validation: Path | None = None,
+) -> LocalTrainer:
+    """The trainer of the hospital in ``folder``; ``validation`` is a second folder, read for judging only.
+
+    Raises:
+        HospitalData, BadAnnotations: nothing can be trained from the folder; the sentence names it.
+    """
+    scans = open_training_scans(read_hospital(folder), cache, report)
+    judged = open_training_scans(read_hospital(validation), cache, report) if validation else []
+    return LocalTrainer(scans, options, judged)
+
+
+def _parser() -> Arguments:
+    parser = Arguments("train_simple_model.py", "Train Simple3DUNet on one hospital's scans, or on several pooled.")
+    parser.add_argument("--data", type=Path, required=True, help="a hospital folder, or a folder of hospitals (pooled)")
+    parser.add_argument("--epochs", type=int, required=True, help="passes over the data")
+    parser.add_argument("--out", type=Path, required=True, help="where the model goes, e.g. models/local.pth")
+    parser.add_argument("--val", type=Path, help="folder like --data, read whole for Dice and FROC")
+    parser.add_argument("--val-every", type=int, default=5, help="judge on --val every so many epochs, and at the end")
+    parser.add_argument("--init", type=Path, help="start from this model instead of random weights")
+    parser.add_argument("--seed", type=int, default=0, help="same seed, same model")
+    parser.add_argument("--learning-rate", type=float, default=LEARNING_RATE, help="peak of the cosine schedule")
+    parser.add_argument("--cache", type=Path, default=Path("data/cache"), help="where prepared scans are kept")
+    add_training_arguments(parser)
+    return parser
+
+
+def _train(argv: Sequence[str] | None) -> None:
+    arguments = _parser().parse_args(argv)
+    if arguments.epochs < 1 or arguments.val_every < 1:
+        raise WrongArgument("--epochs and --val-every must be at least 1")
+    options = TrainingOptions.from_arguments(arguments)
+    trainer = _pooled(arguments, options)
+    weights = initial_weights(arguments.seed)
+    if arguments.init is not None:
+        weights = load_checkpoint(arguments.init, expected_architecture=ARCHITECTURE).weights
+    torch.set_num_threads(max(1, os.cpu_count() or 1))
+    done = 0
+    try:
+        for epoch in range(arguments.epochs):
+            weights = _epoch(trainer, weights, epoch, arguments)
+            metadata = {"epochs": epoch + 1, "seed": arguments.seed, "options": asdict(options)}
+            save_checkpoint(arguments.out, weights=weights, architecture=ARCHITECTURE, metadata=metadata)
+            done = epoch + 1
+    except KeyboardInterrupt:
+        kept = f"{arguments.out} holds the model after epoch {done}" if done else "no epoch was finished"
+        raise Stopped(f"stopped in epoch {done + 1} of {arguments.epochs}; {kept}") from None
+    print(f"model: {arguments.out}")  # noqa: T201 - the result of the command
+
+
+def _pooled(arguments: argparse.Namespace, options: TrainingOptions) -> LocalTrainer:
+    """All hospitals under --data (and --val) as one set of scans: what a federation avoids, for comparison."""
+    scans: list[TrainingScan] = []
+    for folder in hospital_folders(arguments.data):
+        scans += open_training_scans(read_hospital(folder), arguments.cache, _warn)
+    judged: list[TrainingScan] = []
+    for folder in hospital_folders(arguments.val) if arguments.val else []:
+        judged += open_training_scans(read_hospital(folder), arguments.cache, _warn)
+    return LocalTrainer(scans, options, judged)
+
+
+def _epoch(trainer: LocalTrainer, weights: Weights, epoch: int, arguments: argparse.Namespace) -> Weights:
+    """One epoch with its progress bar and its line; judged on --val when it is due."""
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(f"epoch {epoch + 1}/{arguments.epochs}", total=1.0)
+        result = trainer.train(
+            weights,
+            learning_rate=learning_rate_at(epoch + 1, arguments.epochs, arguments.learning_rate, schedule="cosine"),
+            epochs=1,
+            seed=int(np.random.SeedSequence([arguments.seed, epoch]).generate_state(1)[0]),
+            on_progress=lambda share: progress.update(task, completed=share),
+        )
+    numbers = {**result.metrics}
+    if trainer.validation and ((epoch + 1) % arguments.val_every == 0 or epoch + 1 == arguments.epochs):
+        numbers |= {f"val_{name}": value for name, value in trainer.evaluate(result.weights).items()}
+    line = "  ".join(f"{name} {value:.4g}" for name, value in numbers.items())
+    print(f"epoch {epoch + 1}/{arguments.epochs}  {line}", flush=True)  # noqa: T201 - the output of the command
+    return result.weights
+
+
+def _warn(sentence: str) -> None:
+    print(sentence, file=sys.stderr)  # noqa: T201 - what a person has to know about the data
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Command line; returns the exit code."""
+    return run_command(_train, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
