@@ -195,12 +195,9 @@ class FedAvgCoordinator:
         Raises:
             WrongArgument: no clients, two of one name, or fewer than the quorum.
         """
+        options.check_hospitals([client.client_id for client in clients])
         self.server = server
         self.clients = {client.client_id: client for client in clients}
-        if not clients or len(self.clients) < len(clients):
-            raise WrongArgument("a federation needs at least one hospital, and each once")
-        if options.needed(len(clients)) > len(clients):
-            raise WrongArgument(f"quorum is {options.quorum}, but there are {len(clients)} hospitals")
         self.options = options
         self.folder = folder
         self._architecture = architecture
@@ -238,7 +235,7 @@ class FedAvgCoordinator:
                 self._one_round()
         except (Stopped, KeyboardInterrupt):
             kept = f"round {self._complete} of {self.options.rounds} is kept"
-            reason = f"stopped: {kept}; go on with --resume {self.folder.run_id}"
+            reason = f"stopped: {kept}; go on with --resume {self.folder.path}"
             self._recorder.end(STOPPED, self._complete, reason)
             raise Stopped(reason) from None
         except Exception as error:
@@ -272,12 +269,13 @@ class FedAvgCoordinator:
         self._recorder.tell(RoundStarted(self.folder.run_id, number, rounds, tuple(chosen), plan.learning_rate))
         instruction = self.server.instruct(plan, self.options.seed, chosen)
         state = self.server.aggregate(self._accepted(instruction, chosen, tally))
+        seconds = round(time.monotonic() - started, 3)
         validation = self._validate(state) if self.options.validates(number) else {}
         finished = RoundFinished(
             self.folder.run_id,
             number,
             rounds,
-            seconds=round(time.monotonic() - started, 3),
+            seconds=seconds,
             learning_rate=plan.learning_rate,
             validation=validation,
             **tally.summary(),
@@ -374,6 +372,7 @@ def _train(argv: Sequence[str] | None) -> None:
     strategy = make_strategy(arguments.strategy, dict(arguments.strategy_option))
     clients = _open_clients(arguments, strategy)
     scans = {client.client_id: client.trainer.num_examples for client in clients}
+    options.check_hospitals(list(scans))
     server = FederatedServer(strategy, initial_weights(arguments.seed), UpdateLimits(declared=scans))
     screen = _Screen()
     with open_run(arguments, scans) as folder:

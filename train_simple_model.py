@@ -155,7 +155,7 @@ class TrainingOptions:
         device: auto, cpu or cuda.
     """
 
-    patch: int = 64
+    patch: int = 48
     batch: int = 4
     patches_per_scan: int = 32
     positive_share: float = 0.6

@@ -1,4 +1,4 @@
-"""Seconds for a LUNA16-sized evaluation and its bootstrap: ``python benchmarks/froc_speed.py``.
+"""Seconds for a LUNA16-sized evaluation and its bootstrap.
 
 888 scans, about 1200 nodules, 35,000 excluded findings and 88,000 marks at random places of a chest.
 """
@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import numpy as np
 
+from benchmarks.tables import machine, table
 from fedlung.evaluation.bootstrap import bootstrap_froc
 from fedlung.evaluation.froc import evaluate_froc
 from fedlung.evaluation.marks import Mark
@@ -40,7 +42,8 @@ def _marks(generator: np.random.Generator, nodules: list[Finding]) -> list[Mark]
     return found + [Mark(item.series_uid, item.center_xyz_mm, item.diameter_mm) for item in elsewhere]
 
 
-def main() -> None:
+def run(work: Path) -> str:
+    """Time one evaluation and one bootstrap."""
     generator = np.random.default_rng(0)
     nodules = _findings(generator, NUM_NODULES, generator.uniform(3.0, 30.0, NUM_NODULES))
     excluded = _findings(generator, NUM_EXCLUDED, np.full(NUM_EXCLUDED, UNKNOWN_DIAMETER_MM))
@@ -50,11 +53,10 @@ def main() -> None:
     start = time.perf_counter()
     result = evaluate_froc(nodules, excluded, series_uids, marks)
     evaluated = time.perf_counter()
-    interval = bootstrap_froc(result)
+    bootstrap_froc(result)
     finished = time.perf_counter()
-    print(f"evaluation      {evaluated - start:6.2f} s   CPM {result.cpm:.4f}")
-    print(f"1000 bootstraps {finished - evaluated:6.2f} s   95 % {interval.cpm.lower:.4f} - {interval.cpm.upper:.4f}")
-
-
-if __name__ == "__main__":
-    main()
+    rows = [
+        ("evaluation of 888 scans, 88,000 marks", f"{evaluated - start:.2f}"),
+        ("1000 bootstraps", f"{finished - evaluated:.2f}"),
+    ]
+    return f"{table(('step', 'seconds'), rows)}\n\nMachine: {machine()}."

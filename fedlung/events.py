@@ -71,7 +71,8 @@ class HospitalResult:
 
 @dataclass(frozen=True)
 class RoundFinished(Event):
-    """A complete round. ``metrics`` are means over the accepted hospitals, weighted by scans.
+    """A complete round. ``metrics`` are means over the accepted hospitals, weighted by scans; ``seconds`` are those
+    of training and aggregation, without validation.
 
     ``dropped`` maps a hospital that was left out to the reason; ``validation`` maps a hospital to what it measured
     with the new global model on its own held-out scans.

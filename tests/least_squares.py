@@ -68,7 +68,7 @@ class LeastSquaresTrainer:
             rows = slice(None) if self.batch is None else random.integers(len(self.y), size=self.batch)
             for name, gradient in self.gradient(local, rows).items():
                 step = correct_gradient(gradient, local[name], weights[name]) if correct_gradient else gradient
-                local[name] = (local[name] - learning_rate * step).astype(weights[name].dtype)
+                local[name] = np.asarray(local[name] - learning_rate * step, weights[name].dtype)
             if on_progress is not None:
                 on_progress((epoch + 1) / epochs)
         return Result(local, self.num_examples, {"loss": self.loss(local)})
@@ -109,6 +109,11 @@ def an_instruction(round_: int = 1, weights: Weights | None = None, **plan: Any)
 
 def an_update(client_id: str = "hospital_a", num_examples: Any = 10, round_: int = 1, **delta: Any) -> ClientUpdate:
     return ClientUpdate(client_id, round_, delta or {"w": np.ones(FEATURES), "b": np.ones(())}, num_examples)
+
+
+def bits(weights: Weights) -> dict[str, bytes]:
+    """What two models have in common when they are the same, bit for bit."""
+    return {name: array.tobytes() for name, array in weights.items()}
 
 
 @dataclass

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +11,7 @@ from scipy import ndimage
 from fedlung.detection.measure import measure
 from fedlung.detection.sliding_window import ScanMaps
 from fedlung.detection.targets import CELL_CENTER
+from fedlung.errors import FedLungError
 from fedlung.imaging.preprocessing import CELL, PreparedScan
 
 LOWEST_PROBABILITY = 0.01
@@ -21,6 +21,8 @@ MOST_MARKS_PER_SCAN = 100
 SMALLEST_MERGE_MM = 4.0
 """Two marks nearer than this are one nodule: the closest two of LUNA16's 1186 are 5.9 mm apart."""
 DIAMETER_RANGE_MM = (2.0, 60.0)
+
+FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -43,36 +45,62 @@ class Candidate:
 
 
 def find_candidates(maps: ScanMaps, scan: PreparedScan) -> list[Candidate]:
-    """Peaks of the heatmap inside the search region, merged, measured, best first."""
-    found: list[Candidate] = []
-    for center_zyx, probability, diameter_mm in _separate(_peaks(maps, scan)):
-        center_zyx, diameter_mm, volume_mm3, measured = measure(maps.mask, center_zyx, diameter_mm)
+    """Peaks of the heatmap inside the search region, merged, measured, best first.
+
+    Raises:
+        FedLungError: an answer of the network is NaN or infinite. No comparison holds for NaN, so the list
+            would be empty and say "no nodules" where nothing was read.
+    """
+    _check_finite(maps, scan.series_uid)
+    centers, probabilities, diameters = _peaks(maps, scan)
+    peaks = separated(centers, diameters)
+    measured = [measure(maps.mask, centers[peak], float(diameters[peak])) for peak in peaks]
+    # Once more: two peaks in one large mask are measured as one nodule.
+    again = separated(np.array([m[0] for m in measured]).reshape(-1, 3), np.array([m[1] for m in measured]))
+    found = []
+    for kept in again:
+        center_zyx, diameter_mm, volume_mm3, from_mask = measured[kept]
         x, y, z = scan.geometry.index_to_world(center_zyx).tolist()
-        found.append(Candidate((x, y, z), probability, diameter_mm, volume_mm3, measured))
+        found.append(Candidate((x, y, z), float(probabilities[peaks[kept]]), diameter_mm, volume_mm3, from_mask))
     return found
 
 
-Peak = tuple[NDArray[np.float64], float, float]  # centre in voxels zyx, probability, diameter in mm
+def _check_finite(maps: ScanMaps, series_uid: str) -> None:
+    for name in ("heat", "log_diameter", "offset_zyx", "mask"):
+        if not np.isfinite(getattr(maps, name)).all():
+            raise FedLungError(f"{series_uid}: the network's {name} is NaN or infinite: the scan was not read")
 
 
-def _peaks(maps: ScanMaps, scan: PreparedScan) -> Iterator[Peak]:
-    """Local maxima over 3x3x3 cells, best first; ties in array order, so the result is reproducible."""
+def _peaks(maps: ScanMaps, scan: PreparedScan) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Local maxima over 3x3x3 cells, best first; ties in array order, so the result is reproducible.
+
+    Returns:
+        centres (n, 3) in voxels zyx, probabilities (n,), diameters (n,) in mm.
+    """
     highest = ndimage.maximum_filter(maps.heat, size=3, mode="constant")
     cells = np.argwhere((maps.heat == highest) & (maps.heat >= LOWEST_PROBABILITY) & scan.search_zyx)
-    scores = maps.heat[tuple(cells.T)]
-    for cell in cells[np.argsort(-scores, kind="stable")]:
-        at = tuple(cell)
-        center = cell * CELL + CELL_CENTER + maps.offset_zyx[(slice(None), *at)].astype(float)
-        diameter = float(np.clip(np.exp(maps.log_diameter[at]), *DIAMETER_RANGE_MM))
-        yield np.clip(center, 0, np.asarray(scan.hu_zyx.shape) - 1), float(maps.heat[at]), diameter
+    cells = cells[np.argsort(-maps.heat[tuple(cells.T)], kind="stable")]
+    z, y, x = cells.T
+    centers = cells * CELL + CELL_CENTER + maps.offset_zyx[:, z, y, x].T.astype(float)
+    diameters = np.exp(np.clip(maps.log_diameter[z, y, x].astype(float), *np.log(DIAMETER_RANGE_MM)))
+    return np.clip(centers, 0, np.asarray(scan.hu_zyx.shape) - 1), maps.heat[z, y, x].astype(float), diameters
 
 
-def _separate(peaks: Iterator[Peak]) -> list[Peak]:
-    """Non-maximum suppression: a mark within a better mark's radius (at least 4 mm) is the same nodule."""
-    kept: list[Peak] = []
-    for peak in peaks:
-        if all(np.linalg.norm(peak[0] - other[0]) > max(SMALLEST_MERGE_MM, other[2] / 2) for other in kept):
-            kept.append(peak)
-        if len(kept) == MOST_MARKS_PER_SCAN:
-            break
+def separated(centers: FloatArray, diameters_mm: FloatArray) -> list[int]:
+    """Non-maximum suppression: a mark within a better mark's radius (at least 4 mm) is the same nodule.
+
+    Args:
+        centers: mm, shape (n, 3), best mark first.
+        diameters_mm: shape (n,).
+
+    Returns:
+        Indices of the marks that stay, best first, at most 100.
+    """
+    kept: list[int] = []
+    left = np.arange(len(diameters_mm))
+    while len(left) and len(kept) < MOST_MARKS_PER_SCAN:
+        best = int(left[0])
+        kept.append(best)
+        radius = max(SMALLEST_MERGE_MM, diameters_mm[best] / 2)
+        left = left[np.linalg.norm(centers[left] - centers[best], axis=1) > radius]
     return kept

@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from fedlung.detection.targets import SMALLEST_DRAWN_DIAMETER
+
 INSIDE = 0.5
 REACH = 1.5
 """The mask is looked at in a box of this many radii around the mark."""
@@ -28,14 +30,15 @@ def measure(
         centre zyx (voxels), equivalent diameter (mm, of the ball of equal volume), volume (mm3), and whether
         they come from the mask.
     """
-    ball_mm3 = float(np.pi / 6 * diameter_mm**3)
+    from_heads = (center_zyx, diameter_mm, float(np.pi / 6 * diameter_mm**3), False)
     component, low = component_at(mask, center_zyx, diameter_mm)
-    if component is None:
-        return center_zyx, diameter_mm, ball_mm3, False
+    # Masks were never drawn smaller than a certain ball: below it, a good mask is too large.
+    if component is None or diameter_mm < SMALLEST_DRAWN_DIAMETER:
+        return from_heads
     volume_mm3 = float(component.sum())
     equivalent_mm = float((6 * volume_mm3 / np.pi) ** (1 / 3))
     if not TRUSTED_RATIO[0] <= equivalent_mm / diameter_mm <= TRUSTED_RATIO[1]:
-        return center_zyx, diameter_mm, ball_mm3, False
+        return from_heads
     center: NDArray[np.float64] = np.asarray(ndimage.center_of_mass(component), dtype=float) + low
     return center, equivalent_mm, volume_mm3, True
 

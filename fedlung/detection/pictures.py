@@ -35,9 +35,10 @@ def draw_nodule(scan: PreparedScan, nodule: Candidate, number: int) -> Image.Ima
     center = scan.geometry.world_to_index(nodule.center_xyz_mm)
     for position, (name, axis, letters) in enumerate(PLANES):
         left = GAP + position * (SIDE + GAP)
-        picture.paste(Image.fromarray(_plane(scan, center, axis)), (left, HEADER))
-        _mark(draw, left, nodule.diameter_mm)
-        _letter(draw, left, letters, font)
+        plane = Image.fromarray(_plane(scan, center, axis))
+        _mark(ImageDraw.Draw(plane), nodule.diameter_mm)
+        _letter(ImageDraw.Draw(plane), letters, font)
+        picture.paste(plane, (left, HEADER))
         draw.text((left + 4, HEADER + SIDE + 3), name, fill=TEXT, font=font)
     _scale_bar(draw, width, font)
     x, y, z = nodule.center_xyz_mm
@@ -68,22 +69,24 @@ def _plane(scan: PreparedScan, center_zyx: NDArray[np.float64], axis: int) -> ND
     return np.repeat(gray.astype(np.uint8)[:, :, None], 3, axis=2)
 
 
-def _mark(draw: ImageDraw.ImageDraw, left: int, diameter_mm: float) -> None:
+def _mark(draw: ImageDraw.ImageDraw, diameter_mm: float) -> None:
     """Crosshair that leaves the nodule free, and a circle of its diameter."""
-    x, y = left + SIDE / 2, HEADER + SIDE / 2
+    middle = SIDE / 2
     radius = diameter_mm / 2 * PIXELS_PER_MM
-    free = min(radius + 10, SIDE / 2 - 6)
+    free = min(radius + 10, middle - 6)
     for sign in (-1, 1):
-        draw.line((x + sign * free, y, x + sign * SIDE / 2, y), fill=CROSSHAIR)
-        draw.line((x, y + sign * free, x, y + sign * SIDE / 2), fill=CROSSHAIR)
-    draw.ellipse((x - radius, y - radius, x + radius, y + radius), outline=CIRCLE)
+        draw.line((middle + sign * free, middle, middle + sign * middle, middle), fill=CROSSHAIR)
+        draw.line((middle, middle + sign * free, middle, middle + sign * middle), fill=CROSSHAIR)
+    draw.ellipse((middle - radius, middle - radius, middle + radius, middle + radius), outline=CIRCLE)
 
 
-def _letter(draw: ImageDraw.ImageDraw, left: int, letters: str, font: Font) -> None:
-    middle, bottom = HEADER + SIDE / 2, HEADER + SIDE - 4
-    places = ((left + 8, middle - 12), (left + SIDE - 8, middle - 12), (left + SIDE / 2 + 10, HEADER + 10))
-    for letter, place in zip(letters, (*places, (left + SIDE / 2 + 10, bottom - 6)), strict=True):
-        draw.text(place, letter, fill=TEXT, font=font, anchor="mm")
+def _letter(draw: ImageDraw.ImageDraw, letters: str, font: Font) -> None:
+    """Which side of the patient is at the left, right, top and bottom."""
+    middle = SIDE / 2
+    places = ((8, middle - 12), (SIDE - 8, middle - 12), (middle + 10, 10), (middle + 10, SIDE - 10))
+    for letter, place in zip(letters, places, strict=True):
+        # The black edge keeps a letter readable on soft tissue and bone.
+        draw.text(place, letter, fill=TEXT, font=font, anchor="mm", stroke_width=2, stroke_fill=(0, 0, 0))
 
 
 def _scale_bar(draw: ImageDraw.ImageDraw, width: int, font: Font) -> None:

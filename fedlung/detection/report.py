@@ -112,6 +112,8 @@ def _draw_label(labels: NDArray[np.int16], prediction: Prediction, item: Candida
     inside = _in_component(prediction, item, world) if item.measured else _in_ball(item, world)
     box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
     labels[box][inside] = number
+    if not inside.any():  # a small nodule between two thick slices
+        labels[tuple(np.clip(middle, 0, np.asarray(labels.shape) - 1))] = number
 
 
 def _in_ball(item: Candidate, world: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -92,7 +92,7 @@ def ball_mask(balls: Balls, shape_zyx: tuple[int, ...]) -> BoolArray:
     mask = np.zeros(shape_zyx, dtype=bool)
     for center, diameter in zip(balls.centers_zyx, balls.diameters, strict=True):
         low = np.maximum(0, np.floor(center - diameter / 2)).astype(int)
-        high = np.minimum(shape_zyx, np.ceil(center + diameter / 2) + 1).astype(int)
+        high = np.clip(np.ceil(center + diameter / 2) + 1, 0, shape_zyx).astype(int)
         z, y, x = ((np.arange(a, b) - value) ** 2 for a, b, value in zip(low, high, center, strict=True))
         inside = z[:, None, None] + y[None, :, None] + x[None, None, :] <= (diameter / 2) ** 2
         mask[tuple(slice(a, b) for a, b in zip(low, high, strict=True))] |= inside

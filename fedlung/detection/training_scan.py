@@ -23,11 +23,12 @@ class TrainingScan:
 
     Attributes:
         scan: voxels and search region.
-        findings: reference nodules in world mm, for judging.
+        findings: reference nodules in world mm, for judging; also those outside the prepared box, which a
+            detector cannot find but has missed.
         excluded: findings in world mm that are neither right nor wrong.
-        nodules: ``findings`` as balls on the scan's voxels, for drawing targets.
+        nodules: ``findings`` inside the box as balls on the scan's voxels, for drawing targets.
         ignored: those of ``excluded`` that have a diameter, as balls: the loss is silent there.
-        search_cells: indices of the search cells, shape (n, 3), for sampling.
+        search_cells: int16 indices of the search cells, shape (n, 3), for sampling.
     """
 
     scan: PreparedScan
@@ -35,7 +36,7 @@ class TrainingScan:
     excluded: tuple[Finding, ...]
     nodules: Balls
     ignored: Balls
-    search_cells: NDArray[np.intp]
+    search_cells: NDArray[np.int16]
 
 
 def open_training_scans(
@@ -43,7 +44,7 @@ def open_training_scans(
 ) -> list[TrainingScan]:
     """Prepare every readable scan of a hospital; ``report`` gets one sentence per thing left out.
 
-    An unreadable scan is skipped with its name. A nodule outside its scan is left out and named, since a
+    An unreadable scan is skipped with its name. A nodule outside its scan is not taught but named, since a
     wrong coordinate system would otherwise teach nonsense silently.
 
     Raises:
@@ -58,7 +59,10 @@ def open_training_scans(
             continue
         for warning in scan.warnings:
             report(f"hospital {hospital.hospital_id}: scan {path.name}: {warning}")
-        findings = _inside(hospital.nodules_of(scan.series_uid), scan, hospital.hospital_id, report)
+        findings = hospital.nodules_of(scan.series_uid)
+        for finding in findings:
+            if not scan.geometry.contains(finding.center_xyz_mm):
+                report(f"hospital {hospital.hospital_id}: {_outside(finding)}")
         opened.append(training_scan(scan, findings, hospital.excluded_of(scan.series_uid)))
     if not opened:
         raise HospitalData(f"hospital {hospital.hospital_id}: none of its {len(hospital.scans)} scans could be read")
@@ -71,28 +75,21 @@ def open_training_scans(
 
 def training_scan(scan: PreparedScan, findings: Sequence[Finding], excluded: Sequence[Finding]) -> TrainingScan:
     """Pair a prepared scan with its reference findings (world mm)."""
+    inside = [finding for finding in findings if scan.geometry.contains(finding.center_xyz_mm)]
     measured = [finding for finding in excluded if finding.diameter_mm > 0]
     return TrainingScan(
         scan=scan,
         findings=tuple(findings),
         excluded=tuple(excluded),
-        nodules=balls_of(findings, scan.geometry),
+        nodules=balls_of(inside, scan.geometry),
         ignored=balls_of(measured, scan.geometry),
-        search_cells=np.argwhere(scan.search_zyx),
+        search_cells=np.argwhere(scan.search_zyx).astype(np.int16),
     )
 
 
-def _inside(
-    findings: Sequence[Finding], scan: PreparedScan, hospital_id: str, report: Callable[[str], None]
-) -> list[Finding]:
-    kept = []
-    for finding in findings:
-        if scan.geometry.contains(finding.center_xyz_mm):
-            kept.append(finding)
-            continue
-        x, y, z = finding.center_xyz_mm
-        report(
-            f"hospital {hospital_id}: the nodule at ({x:.1f}, {y:.1f}, {z:.1f}) mm lies outside the lungs' box of "
-            f"scan {finding.series_uid} and is left out; coordinates must be world mm, LPS"
-        )
-    return kept
+def _outside(finding: Finding) -> str:
+    x, y, z = finding.center_xyz_mm
+    return (
+        f"the nodule at ({x:.1f}, {y:.1f}, {z:.1f}) mm lies outside the lungs' box of scan {finding.series_uid} and "
+        "cannot be learned or found; coordinates must be world mm, LPS"
+    )

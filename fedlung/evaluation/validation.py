@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from fedlung.detection.candidates import Candidate, find_candidates
-from fedlung.detection.sliding_window import Network, WindowPlan, read_scan
+from fedlung.detection.sliding_window import Network, read_scan
 from fedlung.detection.targets import ball_mask
 from fedlung.detection.training_scan import TrainingScan
 from fedlung.evaluation.curve import FrocResult
@@ -26,10 +26,12 @@ class ValidationResult:
 
     Attributes:
         froc: by LUNA16's rules.
+        marks: what was judged.
         dice: mean over the scans that have a nodule, of the mask against the annotated balls; NaN without any.
     """
 
     froc: FrocResult
+    marks: list[Mark]
     dice: float
 
     def to_metrics(self) -> dict[str, float]:
@@ -48,21 +50,17 @@ def validate(
     scans: Sequence[TrainingScan],
     *,
     device: torch.device,
-    plan: WindowPlan = WindowPlan(),
-    on_scan: Callable[[int], None] | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> ValidationResult:
-    """Read every scan whole and judge the marks; ``on_scan`` gets the number of scans done."""
+    """Read every scan whole and judge marks and mask."""
     marks: list[Mark] = []
     dices: list[float] = []
-    for number, item in enumerate(scans):
-        maps = read_scan(network, item.scan, plan=plan, device=device, should_stop=should_stop)
+    for item in scans:
+        maps = read_scan(network, item.scan, device=device, should_stop=should_stop)
         marks += as_marks(item.scan.series_uid, find_candidates(maps, item.scan))
         if len(item.nodules):
             dices.append(dice(maps.mask > MASK_FROM, ball_mask(item.nodules, item.scan.hu_zyx.shape)))
-        if on_scan is not None:
-            on_scan(number + 1)
-    return ValidationResult(judge(scans, marks), float(np.mean(dices)) if dices else float("nan"))
+    return ValidationResult(judge(scans, marks), marks, float(np.mean(dices)) if dices else float("nan"))
 
 
 def as_marks(series_uid: str, candidates: Sequence[Candidate]) -> list[Mark]:

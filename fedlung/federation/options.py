@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from fedlung.errors import WrongArgument
@@ -57,6 +57,13 @@ class RunOptions:
             round_, self.rounds, self.learning_rate, warmup_rounds=self.warmup_rounds, schedule=self.schedule
         )
         return LocalPlan(rate, self.local_epochs)
+
+    def check_hospitals(self, hospitals: Sequence[str]) -> None:
+        """Raises WrongArgument for no hospital, two of one name, or fewer than the quorum."""
+        if not hospitals or len(set(hospitals)) < len(hospitals):
+            raise WrongArgument("a federation needs at least one hospital, and each once")
+        if self.needed(len(hospitals)) > len(hospitals):
+            raise WrongArgument(f"quorum is {self.quorum}, but there are {len(hospitals)} hospitals")
 
     def choose(self, client_ids: Iterable[str], round_: int) -> list[str]:
         """Who is asked in ``round_``, sorted."""

@@ -73,7 +73,7 @@ def unlike_or_none(arrays: object, like: Weights, what: str) -> str | None:
         return f"{what} lacks array {missing[0]}" if missing else f"{what} has an unknown array {extra[0]:.80}"
     for name, array in arrays.items():
         if type(array) is not np.ndarray or array.dtype not in (np.float32, np.float64):
-            kind = getattr(array, "dtype", type(array).__name__)
+            kind = array.dtype if type(array) is np.ndarray else type(array).__name__
             return f"{what} of {name} must be a float32 or float64 array, got {kind}"
         if array.shape != like[name].shape:
             return f"{what} of {name} must have shape {like[name].shape}, got {array.shape}"

@@ -1,4 +1,7 @@
-"""Arithmetic on a model's weights, one verb a function; nothing here writes into its arguments."""
+"""Arithmetic on a model's weights, one verb a function; nothing here writes into its arguments.
+
+``np.asarray`` keeps arrays without axes arrays: NumPy's operators would turn them into numbers.
+"""
 
 from __future__ import annotations
 
@@ -17,15 +20,15 @@ def zeros_like(weights: Weights) -> dict[str, Array]:
 
 
 def add(left: Weights, right: Weights) -> dict[str, Array]:
-    return {name: array + right[name] for name, array in left.items()}
+    return {name: np.asarray(array + right[name]) for name, array in left.items()}
 
 
 def subtract(left: Weights, right: Weights) -> dict[str, Array]:
-    return {name: array - right[name] for name, array in left.items()}
+    return {name: np.asarray(array - right[name]) for name, array in left.items()}
 
 
 def scale(weights: Weights, factor: float) -> dict[str, Array]:
-    return {name: array * factor for name, array in weights.items()}
+    return {name: np.asarray(array * factor) for name, array in weights.items()}
 
 
 def norm(weights: Weights) -> float:
@@ -57,12 +60,15 @@ def delta_between(local: Weights, global_weights: Weights) -> dict[str, Array]:
     In float32 the difference of two weights is rounded, and ``moved(global, delta)`` would miss ``local``
     wherever a weight shrank by more than half.
     """
-    return {name: np.subtract(array, global_weights[name], dtype=np.float64) for name, array in local.items()}
+    return {
+        name: np.asarray(np.subtract(array, global_weights[name], dtype=np.float64)) for name, array in local.items()
+    }
 
 
 def moved(weights: Weights, step: Weights) -> dict[str, Array]:
-    """``weights + step``, computed in float64 and rounded once to the precision of ``weights``."""
-    return {
-        name: np.add(array, step[name], dtype=np.float64).astype(array.dtype, copy=False)
-        for name, array in weights.items()
-    }
+    """``weights + step``, computed in float64 and rounded once to the precision of ``weights``, even to infinity."""
+    with np.errstate(over="ignore"):
+        return {
+            name: np.asarray(np.add(array, step[name], dtype=np.float64), dtype=array.dtype)
+            for name, array in weights.items()
+        }

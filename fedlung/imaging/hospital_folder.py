@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from fedlung.errors import HospitalData, WrongArgument
@@ -45,14 +46,19 @@ def read_hospital(folder: Path) -> HospitalFolder:
     """The hospital in ``folder``; scans are listed, not read.
 
     Raises:
-        HospitalData: no scans, or no ``annotations.csv``.
+        WrongArgument: ``folder`` is not a folder.
+        HospitalData: no scans, two files of one series, or no ``annotations.csv``.
         BadAnnotations: a table that cannot be read.
     """
     if not folder.is_dir():
         raise WrongArgument(f"{folder} is not a folder")
-    scans = sorted(path for path in folder.glob("scans/*") if path.suffix in SCAN_SUFFIXES)
+    found = (path for path in folder.glob("scans/*") if _is_scan(path))
+    scans = sorted(found, key=lambda path: (path.stem, path.suffix))
     if not scans:
         raise HospitalData(f"hospital {folder.name}: no .mhd or .mha scan in {folder / 'scans'}")
+    for scan, following in pairwise(scans):
+        if scan.stem == following.stem:
+            raise HospitalData(f"hospital {folder.name}: {scan.name} and {following.name} are one series; keep one")
     annotations = folder / "annotations.csv"
     if not annotations.is_file():
         raise HospitalData(f"hospital {folder.name}: {annotations} is missing (an empty table says: no nodules)")
@@ -61,8 +67,15 @@ def read_hospital(folder: Path) -> HospitalFolder:
     return HospitalFolder(folder.name, tuple(scans), tuple(read_findings(annotations)), tuple(ignored))
 
 
+def _is_scan(path: Path) -> bool:
+    # A copy from a Mac brings a hidden "._name.mhd" beside each file.
+    return path.suffix in SCAN_SUFFIXES and path.is_file() and not path.name.startswith(".")
+
+
 def hospital_folders(data: Path) -> list[Path]:
-    """Every sub-folder of ``data`` is a hospital, sorted by name; or ``data`` itself when it holds ``scans/``.
+    """The sub-folders of ``data`` that are hospitals, sorted by name; or ``data`` itself when it holds ``scans/``.
+
+    A hospital has ``scans/`` or ``annotations.csv``; runs and the cache, which may lie beside, have neither.
 
     Raises:
         WrongArgument: ``data`` is not a folder, or there is no hospital in it.
@@ -71,7 +84,12 @@ def hospital_folders(data: Path) -> list[Path]:
         raise WrongArgument(f"{data} is not a folder")
     if (data / "scans").is_dir():
         return [data]
-    folders = sorted(path for path in data.iterdir() if path.is_dir() and not path.name.startswith("."))
+    folders = sorted(path for path in data.iterdir() if _is_hospital(path))
     if not folders:
         raise WrongArgument(f"{data} holds no hospital: expected {data}/<hospital_id>/scans and annotations.csv")
     return folders
+
+
+def _is_hospital(path: Path) -> bool:
+    has_content = (path / "scans").is_dir() or (path / "annotations.csv").is_file()
+    return has_content and not path.name.startswith(".")

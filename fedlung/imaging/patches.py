@@ -28,9 +28,9 @@ def start_around(
     return _inside(random.integers(low.astype(int), high.astype(int) + 1), shape_zyx, patch)
 
 
-def start_at_cell(cell_zyx: NDArray[np.intp], shape_zyx: Start, patch: int, random: np.random.Generator) -> Start:
+def start_at_cell(cell_zyx: NDArray[np.integer], shape_zyx: Start, patch: int, random: np.random.Generator) -> Start:
     """A start so that the cell (see ``PreparedScan.search_zyx``) lies anywhere in the patch."""
-    return _inside(cell_zyx * CELL - random.integers(0, patch - CELL + 1, size=3), shape_zyx, patch)
+    return _inside(cell_zyx.astype(np.intp) * CELL - random.integers(0, patch - CELL + 1, size=3), shape_zyx, patch)
 
 
 def _inside(start: NDArray[np.integer], shape_zyx: Start, patch: int) -> Start:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fedlung.errors import BadScan
 from fedlung.imaging.geometry import Geometry
 from fedlung.imaging.lungs import BoolArray, LungMask, dilate, find_lungs
 from fedlung.imaging.resampling import reorient_to_lps, resample_isotropic
@@ -21,6 +22,9 @@ from fedlung.imaging.volume import CTVolume, HounsfieldArray
 
 CELL = 2
 """Edge of a search cell in voxels: the lung mask and the network's output live on cells of 2 mm."""
+
+MOST_VOXELS = 2**28
+"""Of a prepared scan (645 mm cubed at 1 mm). A few thick voxels of an upload could else ask for any memory."""
 
 
 @dataclass(frozen=True)
@@ -76,13 +80,19 @@ class PreparedScan:
 
 
 def prepare(volume: CTVolume, recipe: Recipe = RECIPE) -> PreparedScan:
-    """Apply the recipe to one scan. Pure: the volume is not changed."""
+    """Apply the recipe to one scan. Pure: the volume is not changed.
+
+    Raises:
+        BadScan: the box around the lungs is too large to be resampled.
+    """
     volume = reorient_to_lps(volume)
     lungs = find_lungs(volume.voxels_zyx, volume.geometry)
     start, shape = _box_around(lungs, volume.geometry, recipe.margin_mm)
+    region = volume.geometry.crop(start, shape)
+    _check_size(volume.series_uid, region, recipe.spacing_mm)
     box = tuple(slice(a, a + n) for a, n in zip(start, shape, strict=True))
     cropped = np.clip(volume.voxels_zyx[box], *recipe.window_hu)
-    hu, geometry = resample_isotropic(cropped, volume.geometry.crop(start, shape), recipe.spacing_mm)
+    hu, geometry = resample_isotropic(cropped, region, recipe.spacing_mm)
     hu, geometry = _pad_to_cells(hu, geometry)
     search = _on_cells(_grown(lungs, recipe.search_margin_mm), geometry)
     warnings = () if lungs.warning is None else (lungs.warning,)
@@ -109,6 +119,13 @@ def _box_around(
     z, y, x = first.tolist()
     d, h, w = (last - first + 1).tolist()
     return (z, y, x), (d, h, w)
+
+
+def _check_size(series_uid: str, region: Geometry, spacing_mm: float) -> None:
+    edges_mm = np.asarray(region.shape_zyx) * np.asarray(region.spacing_zyx_mm)
+    if np.prod(edges_mm / spacing_mm) > MOST_VOXELS:
+        edges = " x ".join(f"{edge:.0f}" for edge in edges_mm)
+        raise BadScan(f"{series_uid}: the box to read of {edges} mm is larger than any chest; check ElementSpacing")
 
 
 def _pad_to_cells(hu: HounsfieldArray, geometry: Geometry) -> tuple[HounsfieldArray, Geometry]:

@@ -53,4 +53,5 @@ def _hospital(result: Mapping[str, Any]) -> str:
 
 
 def _judged(hospital: str, metrics: Mapping[str, float]) -> str:
-    return " ".join([hospital, *(f"{name} {value:.3f}" for name, value in metrics.items())])
+    # Counts (num_scans...) are in rounds.jsonl; here they would hide what was measured.
+    return " ".join([hospital, *(f"{name} {value:.3f}" for name, value in metrics.items() if name[:4] != "num_")])

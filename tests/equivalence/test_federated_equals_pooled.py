@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from federated_training import FederatedClient, FederatedServer
-from fedlung.federation.client_threads import ClientThreads
+from fedlung.federation.client_threads import Answered, ClientThreads
 from fedlung.federation.strategies import FedAvg
 from fedlung.federation.updates import LocalPlan
 from fedlung.federation.weights import Weights
@@ -53,8 +55,8 @@ def test_federation_reaches_the_pooled_optimum() -> None:
     everything = pooled(trainers)
     rows = np.column_stack([everything.x, np.ones(everything.num_examples)])
     optimum = np.linalg.lstsq(rows, everything.y, rcond=None)[0]
-    weights = federated(trainers, 1500)
-    np.testing.assert_allclose([*weights["w"], float(weights["b"])], optimum, atol=1e-6)
+    weights = federated(trainers, 500)
+    np.testing.assert_allclose([*weights["w"], float(weights["b"])], optimum, atol=1e-4)
 
 
 def test_hospitals_in_threads_give_the_same_bits_as_one_after_the_other() -> None:
@@ -66,7 +68,8 @@ def test_hospitals_in_threads_give_the_same_bits_as_one_after_the_other() -> Non
         instruction = one_by_one.instruct(ONE_STEP, 3, clients)
         one_by_one.aggregate(client.train(instruction) for client in clients.values())
         shared = threaded.instruct(ONE_STEP, 3, clients)
-        tasks = {name: lambda _, stop, client=client: client.train(shared) for name, client in clients.items()}
-        threaded.aggregate(m.answer for m in threads.ask("round", tasks, 30) if hasattr(m, "answer"))
+        tasks = {name: partial(client.train, shared) for name, client in clients.items()}
+        messages = threads.ask("round", tasks, deadline_seconds=30)
+        threaded.aggregate(message.answer for message in messages if isinstance(message, Answered))
     for name in zero_weights():
         assert one_by_one.state.weights[name].tobytes() == threaded.state.weights[name].tobytes()

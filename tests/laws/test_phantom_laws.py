@@ -22,8 +22,6 @@ from fedlung.imaging.volume import CTVolume
 SCALE = 0.4
 HOSPITALS = range(3)
 FINE = replace(SCANNER_PROFILES[0], pixel_mm=0.8, slice_spacing_mm=0.8, slice_thickness_mm=0.8, table=False)
-CLEAR = {"noise_hu": 0.0, "offset_hu": 0.0, "blur_mm": 0.1, "sharpening": 0.0, "table": False}
-"""A scanner without noise, blur, calibration error and table."""
 
 
 @cache
@@ -33,7 +31,9 @@ def small(hospital: int, scan: int, seed: int = 0) -> Phantom:
 
 @cache
 def clear(hospital: int, scan: int) -> Phantom:
-    return make_phantom(hospital, scan, 0, scale=SCALE, profile=replace(scanner_profile(hospital), **CLEAR))
+    """The same scan without noise, blur, calibration error and table."""
+    profile = replace(scanner_profile(hospital), noise_hu=0, offset_hu=0, blur_mm=0.1, sharpening=0, table=False)
+    return make_phantom(hospital, scan, 0, scale=SCALE, profile=profile)
 
 
 @cache
@@ -142,8 +142,12 @@ def make_no_trees(made: Patient) -> LungTrees:
 
 
 def free_solid_nodules() -> list[tuple[int, int]]:
-    return [(scan, number) for scan in range(3) for number, nodule in enumerate(patient(scan).nodules)
-            if nodule.kind is Kind.SOLID]
+    return [
+        (scan, number)
+        for scan in range(3)
+        for number, nodule in enumerate(patient(scan).nodules)
+        if nodule.kind is Kind.SOLID
+    ]
 
 
 def center_of_mass(part: Field, grid: Grid) -> FloatArray:

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from federated_training import FederatedClient, FederatedServer
+from fedlung.federation.sampling import client_seed
 from fedlung.federation.strategies import STRATEGIES, FedAvg, FedAvgM, FedProx, Strategy
 from fedlung.federation.updates import ClientUpdate, LocalPlan, ServerState
 from fedlung.federation.weights import Weights, norm, subtract
@@ -105,10 +106,13 @@ class TestEveryStrategy:
         trainer = hospitals(batch=8)["hospital_b"]
         state = run(strategy, {"b": trainer}, 5, weights)
         for round_ in range(1, 6):
-            client = FederatedClient("b", trainer, strategy)
-            instruction = an_instruction(round_, weights, learning_rate=0.01, local_epochs=8)
-            update = client.train(instruction)
-            weights = {name: (array + update.delta[name]).astype(np.float32) for name, array in weights.items()}
+            weights = trainer.train(
+                weights,
+                learning_rate=PLAN.learning_rate,
+                epochs=PLAN.local_epochs,
+                seed=client_seed(0, round_, "b"),
+                correct_gradient=strategy.correct_gradient,
+            ).weights
         assert_same_bits(state.weights, weights)
 
     def test_aggregation_changes_neither_state_nor_updates(self, strategy: Strategy) -> None:

@@ -15,7 +15,15 @@ from fedlung.errors import FedLungError
 ROOT = Path(__file__).resolve().parents[2]
 
 DISTRIBUTION = {"PIL": "pillow"}  # imported name -> name in the requirements, where they differ by more than case
-OURS = {"fedlung", "benchmarks", "train_simple_model", "federated_training", "federated_inference_utils", "app"}
+OURS = {
+    "fedlung",
+    "benchmarks",
+    "tests",
+    "train_simple_model",
+    "federated_training",
+    "federated_inference_utils",
+    "app",
+}
 UNIMPORTED_TOOLS = {"mypy", "ruff", "pytest-timeout", "pytest-xdist"}  # run as commands or loaded by pytest
 READMES = ["README.md", "README.zh.md"]
 

@@ -31,7 +31,7 @@ NOT_BELIEVED = {
     "objects": (with_w(np.zeros(5, object)), "delta of w must be a float32 or float64 array, got object"),
     "foreign byte order": (with_w(np.zeros(5, ">f4")), "delta of w must be a float32 or float64 array, got >f4"),
     "list": (with_w([0.0] * 5), "delta of w must be a float32 or float64 array, got list"),
-    "masked": (with_w(np.ma.zeros(5)), "delta of w must be a float32 or float64 array, got float64"),
+    "masked": (with_w(np.ma.zeros(5)), "delta of w must be a float32 or float64 array, got MaskedArray"),
     "missing array": (an_update(w=np.zeros(5)), "delta lacks array b"),
     "extra array": (
         an_update(w=np.zeros(5), b=np.zeros(()), c=np.zeros(1)),

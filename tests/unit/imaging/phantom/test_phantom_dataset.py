@@ -17,13 +17,21 @@ SCALE = 0.25
 
 
 def digests(folder: Path) -> dict[str, str]:
-    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
 
 def test_hospitals_are_lettered() -> None:
     assert [hospital_id(index) for index in (0, 1, 25, 26, 27, 52)] == [
-        "hospital_a", "hospital_b", "hospital_z", "hospital_aa", "hospital_ab", "hospital_ba",
+        "hospital_a",
+        "hospital_b",
+        "hospital_z",
+        "hospital_aa",
+        "hospital_ab",
+        "hospital_ba",
     ]
 
 
@@ -76,8 +84,12 @@ def test_an_interrupted_run_leaves_no_hospital(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "named"),
-    [(["--scans", "0"], "scans"), (["--hospitals", "-1"], "hospitals"), (["--seed", "-3"], "seed"),
-     (["--workers", "0"], "workers")],
+    [
+        (["--scans", "0"], "scans"),
+        (["--hospitals", "-1"], "hospitals"),
+        (["--seed", "-3"], "seed"),
+        (["--workers", "0"], "workers"),
+    ],
 )
 def test_wrong_counts_are_refused_in_one_line(
     arguments: list[str], named: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

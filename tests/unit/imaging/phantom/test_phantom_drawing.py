@@ -47,8 +47,12 @@ def test_two_tubes_that_meet_are_not_drawn_twice() -> None:
 
 
 def test_clearance_is_negative_inside_and_grows_outside() -> None:
-    tubes = joined([polyline(np.array([[0.0, 0, 0], [10, 0, 0]]), np.array([1.0, 3.0])),
-                    polyline(np.array([[0.0, 20, 0], [0, 30, 0]]), 2.0)])
+    tubes = joined(
+        [
+            polyline(np.array([[0.0, 0, 0], [10, 0, 0]]), np.array([1.0, 3.0])),
+            polyline(np.array([[0.0, 20, 0], [0, 30, 0]]), 2.0),
+        ]
+    )
     # Half way along the first the radius is 2; the second starts 15 mm from (0, 5, 0).
     np.testing.assert_allclose(tubes.clearance_mm(np.array([5.0, 0, 0])), [-2.0, np.hypot(5, 20) - 2])
     np.testing.assert_allclose(tubes.clearance_mm(np.array([0.0, 5, 0])), [4.0, 13.0])

@@ -70,8 +70,10 @@ def test_acquired_slices_are_a_slow_twin_away() -> None:
     taps = kernel_taps(profile)
     reach = len(taps) // 2
     for number, image in enumerate(acquire(planes, profile, np.random.default_rng(0))):
-        mean = sum(weight * planes[min(max(2 * number + offset, 0), 5)].astype(float)
-                   for offset, weight in zip(offsets, weights, strict=True))
+        mean = sum(
+            weight * planes[min(max(2 * number + offset, 0), 5)].astype(float)
+            for offset, weight in zip(offsets, weights, strict=True)
+        )
         padded = np.pad(mean, reach, mode="edge")
         rows = np.array([np.convolve(row, taps, mode="valid") for row in padded])
         expected = np.array([np.convolve(column, taps, mode="valid") for column in rows.T]).T + 7.0
@@ -91,7 +93,7 @@ def test_geometry_puts_a_slice_in_the_middle_of_its_planes(profile: ScannerProfi
     geometry = scan_geometry(profile, grid)
     planes = profile.slices_per_step
     number, row, column = 2, 3, 5
-    patient = [grid.axis_mm(2)[column], grid.axis_mm(1)[row], grid.axis_mm(0)[number * planes:][:planes].mean()]
+    patient = [grid.axis_mm(2)[column], grid.axis_mm(1)[row], grid.axis_mm(0)[number * planes :][:planes].mean()]
     stored = (number, row, column)
     if profile.flipped:
         stored = (number, grid.shape_zyx[1] - 1 - row, grid.shape_zyx[2] - 1 - column)

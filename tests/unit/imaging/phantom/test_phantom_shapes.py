@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.typing import ArrayLike
 
 from fedlung.imaging.phantom.anatomy import Anatomy, make_anatomy
+from fedlung.imaging.phantom.distractors import lung_points, to_depth
 from fedlung.imaging.phantom.drawing import Grid
 from fedlung.imaging.phantom.shapes import Shape, draw_shape, measured, of_diameter, random_shape, unit_vectors
 
@@ -15,8 +17,8 @@ def anatomy() -> Anatomy:
     return make_anatomy(np.random.default_rng(3), scale=0.5)
 
 
-def ball(center: tuple[float, float, float], radius_mm: float) -> Shape:
-    return Shape(np.array(center), radius_mm, np.eye(3), np.zeros((1, 6)))
+def ball(center: ArrayLike, radius_mm: float) -> Shape:
+    return Shape(np.asarray(center, dtype=float), radius_mm, np.eye(3), np.zeros((1, 6)))
 
 
 def test_a_smooth_shape_is_a_ball(anatomy: Anatomy) -> None:
@@ -43,20 +45,17 @@ def test_a_lumpy_shape_gets_the_volume_of_its_diameter(diameter_mm: float, anato
 
 
 def test_only_the_part_in_the_lung_counts_when_the_wall_cuts(anatomy: Anatomy) -> None:
-    lung = np.argwhere(anatomy.fields["lung"] < -20)
-    inside = lung[len(lung) // 2][::-1] * 4.0 - [160, 160, 128]
-    wall = inside * anatomy.size + anatomy.outward("lung", inside * anatomy.size) * 0
-    for _ in range(40):
-        wall = wall - 0.5 * anatomy.sample("lung", wall) * anatomy.outward("lung", wall)
-    whole = ball(tuple(wall.tolist()), 4.0)
+    deep = lung_points(anatomy, 20.0)
+    whole = ball(to_depth(anatomy, deep[len(deep) // 2], 0.0), 4.0)
     cut_volume, cut_center = measured(replace(whole, inside_lung_only=True), anatomy)
     assert cut_volume == pytest.approx(measured(whole, anatomy)[0] / 2, rel=0.25)
     assert anatomy.sample("lung", cut_center) < 0
 
 
 def test_drawing_covers_voxels_by_the_measured_volume(anatomy: Anatomy) -> None:
-    shape, diameter_mm, center = of_diameter(random_shape(np.array([0.3, -0.4, 0.2]), 1.0, 0.1,
-                                                          np.random.default_rng(5)), 9.0, anatomy)
+    shape, diameter_mm, center = of_diameter(
+        random_shape(np.array([0.3, -0.4, 0.2]), 1.0, 0.1, np.random.default_rng(5)), 9.0, anatomy
+    )
     grid = Grid((11, 24, 26), (2.5, 1.1, 1.0), (-12.0, -13.0, -12.0))
     image = np.full(grid.shape_zyx, -800, dtype=np.float32)
     draw_shape(image, grid, shape, 200.0, anatomy)
