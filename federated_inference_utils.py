@@ -25,6 +25,7 @@ from fedlung.detection.prediction import RESEARCH_USE, ModelOrigin, Prediction
 from fedlung.detection.report import write_report
 from fedlung.detection.sliding_window import WindowPlan, read_scan
 from fedlung.errors import WrongArgument
+from fedlung.imaging.dicom_series import read_dicom_series
 from fedlung.imaging.metaimage import read_metaimage
 from fedlung.imaging.preprocessing import prepare
 from fedlung.imaging.volume import CTVolume
@@ -58,14 +59,14 @@ class FederatedLungNodulePredictor:
     def predict_file(
         self, scan: Path, *, threshold: float | None = None, on_progress: Callable[[str, float], None] | None = None
     ) -> Prediction:
-        """Read and predict a ``.mhd`` or ``.mha`` file; see ``predict``.
+        """Read and predict a ``.mhd`` or ``.mha`` file, or a folder with one DICOM series; see ``predict``.
 
         Raises:
             BadScan: the file is refused; the sentence names the field.
         """
         seconds: dict[str, float] = {}
         with _timed("read", seconds):
-            volume = read_metaimage(scan)
+            volume = read_dicom_series(scan) if scan.is_dir() else read_metaimage(scan)
         return self.predict(volume, threshold=threshold, on_progress=on_progress, seconds=seconds)
 
     def predict(
@@ -117,7 +118,7 @@ def _timed(stage: str, seconds: dict[str, float]) -> Iterator[None]:
 
 def _parser() -> Arguments:
     parser = Arguments("federated_inference_utils.py", f"Find lung nodules in a chest CT. {RESEARCH_USE}")
-    parser.add_argument("scan", type=Path, metavar="SCAN", help=".mhd or .mha file")
+    parser.add_argument("scan", type=Path, metavar="SCAN", help=".mhd or .mha file, or a folder with one DICOM series")
     parser.add_argument("--model", type=Path, required=True, help="checkpoint, with its .sha256 beside it")
     parser.add_argument("--out", type=Path, required=True, help="folder for nodules.csv, nodules.json, mask, pictures")
     parser.add_argument("--threshold", type=float, help="show nodules from this probability on (default: the model's)")
@@ -129,9 +130,12 @@ def _predict(argv: Sequence[str] | None) -> None:
     arguments = _parser().parse_args(argv)
     if arguments.threshold is not None and not 0 <= arguments.threshold <= 1:
         raise WrongArgument(f"--threshold must be between 0 and 1, got {arguments.threshold:g}")
-    for path in (arguments.scan, arguments.model):
-        if not path.is_file():
-            raise WrongArgument(f"{path} is not a file")
+    if not arguments.scan.exists():
+        raise WrongArgument(
+            f"{arguments.scan} does not exist; expected a .mhd or .mha file, or a folder of DICOM files"
+        )
+    if not arguments.model.is_file():
+        raise WrongArgument(f"--model: {arguments.model} is not a file")
     predictor = FederatedLungNodulePredictor(arguments.model, device=arguments.device)
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("reading", total=1.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,12 @@ from torch import nn
 
 from fedlung.detection.training_scan import TrainingScan, training_scan
 from fedlung.errors import Stopped, WrongArgument
-from fedlung.imaging.annotations import Finding
+from fedlung.imaging.annotations import Finding, write_findings
 from fedlung.imaging.geometry import Geometry
+from fedlung.imaging.metaimage import write_metaimage
 from fedlung.imaging.preprocessing import CELL, PreparedScan
+from fedlung.imaging.volume import CTVolume
+from fedlung.stores.checkpoints import load_checkpoint
 from train_simple_model import (
     ARCHITECTURE,
     LocalResult,
@@ -107,6 +111,22 @@ def test_the_answer_for_a_patch_does_not_depend_on_its_batch():
         together, alone = model(x), model(x[1:2])
     torch.testing.assert_close(together.heat_logits[1:2], alone.heat_logits, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(together.mask_logits[1:2], alone.mask_logits, rtol=1e-4, atol=1e-5)
+
+
+def test_gradients_exist_per_sample_and_add_up_to_the_batch():
+    # What DP-SGD needs; an in-place operation or a layer that mixes samples would break it.
+    model = Simple3DUNet()
+    x = torch.rand(2, 1, 16, 16, 16, generator=torch.Generator().manual_seed(1))
+    parameters = dict(model.named_parameters())
+
+    def total(weights: dict[str, torch.Tensor], sample: torch.Tensor) -> torch.Tensor:
+        heads = torch.func.functional_call(model, weights, (sample[None],))
+        return heads.heat_logits.square().sum() + heads.mask_logits.square().mean()
+
+    per_sample = torch.func.vmap(torch.func.grad(total), in_dims=(None, 0))(parameters, x)
+    sum(total(parameters, sample) for sample in x).backward()
+    for name, parameter in parameters.items():
+        torch.testing.assert_close(per_sample[name].sum(dim=0), parameter.grad, rtol=1e-3, atol=1e-3)
 
 
 def test_every_weight_is_used():
@@ -271,6 +291,62 @@ def test_weights_are_judged_by_the_rules_of_luna16(scans, weights):
 
 
 # --- the command
+
+
+@pytest.fixture
+def hospital(tmp_path: Path) -> Path:
+    """Two scans without lungs (read whole, with a warning), one of them with a nodule."""
+    folder = tmp_path / "north"
+    (folder / "scans").mkdir(parents=True)
+    geometry = Geometry((20, 20, 20), (1.5, 1.5, 1.5), (-50.0, 20.0, 400.0))
+    index = np.stack(np.meshgrid(*[np.arange(20)] * 3, indexing="ij"), axis=-1)
+    voxels = np.where(np.linalg.norm(index - 9.0, axis=-1) <= 3, 300, 0).astype(np.int16)
+    for uid in ("1.1", "1.2"):
+        write_metaimage(folder / "scans" / f"{uid}.mhd", CTVolume(uid, voxels, geometry))
+    x, y, z = geometry.index_to_world((9.0, 9.0, 9.0)).tolist()
+    write_findings(folder / "annotations.csv", [Finding("1.1", (x, y, z), 9.0)])
+    return folder
+
+
+def test_the_command_trains_judges_and_goes_on_from_its_model(
+    hospital: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)  # the command takes every core, which other tests may be using
+    out, cache = hospital.parent / "local.pth", hospital.parent / "cache"
+    small = ["--patch", "16", "--batch", "2", "--patches-per-scan", "2", "--device", "cpu", "--cache", str(cache)]
+    argv = ["--data", str(hospital), "--epochs", "2", "--out", str(out), *small]
+    assert main([*argv, "--val", str(hospital.parent)]) == 0
+    printed = capsys.readouterr()
+    epochs = [line for line in printed.out.splitlines() if line.startswith("epoch ")]
+    assert len(epochs) == 2
+    assert "val_cpm" not in epochs[0]
+    assert "val_cpm" in epochs[1]
+    assert "Lung search failed" in printed.err
+    made = load_checkpoint(out, expected_architecture=ARCHITECTURE)
+    assert made.metadata["epochs"] == 2
+    assert main(argv) == 0
+    assert (
+        load_checkpoint(out, expected_architecture=ARCHITECTURE).sha256 == made.sha256
+    )  # the same seed, the same model
+    assert main([*argv, "--init", str(out), "--epochs", "1"]) == 0
+    assert load_checkpoint(out, expected_architecture=ARCHITECTURE).sha256 != made.sha256
+
+
+def test_a_model_that_cannot_be_read_ends_with_1(hospital: Path, capsys: pytest.CaptureFixture[str]):
+    (hospital / "bad.pth").write_bytes(b"no model")
+    argv = [
+        "--data",
+        str(hospital),
+        "--epochs",
+        "1",
+        "--out",
+        str(hospital / "model.pth"),
+        "--init",
+        str(hospital / "bad.pth"),
+    ]
+    assert main([*argv, "--cache", str(hospital.parent / "cache")]) == 1
+    assert "bad.pth" in capsys.readouterr().err.splitlines()[-1]
+    assert not (hospital / "model.pth").exists()
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
