@@ -15,14 +15,11 @@ import fedlung.openmp  # noqa: F401 - for its effect
 import argparse
 import logging
 import os
-import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from functools import partial
-from types import FrameType
 from typing import Any
 
 import torch
@@ -30,7 +27,7 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from fedlung import __version__
-from fedlung.command_line import Arguments, make_room_for, run_command
+from fedlung.command_line import Arguments, interrupts_call, make_room_for, run_command
 from fedlung.detection.training_options import TrainingOptions, add_training_arguments
 from fedlung.errors import FedLungError, RefusedUpdate, Stopped, WrongArgument
 from fedlung.events import (
@@ -388,8 +385,11 @@ def _train(argv: Sequence[str] | None) -> None:
             on_event=screen.show,
             prepare_thread=partial(torch.set_num_threads, threads),
         )
-        with screen.progress, _stopped_by_signals(coordinator):
-            state = coordinator.run()
+        try:
+            with screen.progress, interrupts_call(coordinator.stop):
+                state = coordinator.run()
+        finally:
+            coordinator.threads.wait(seconds=10)  # a process that ends in the middle of a torch call can crash
         _finish(folder, state, arguments, scans)
 
 
@@ -422,23 +422,6 @@ def _open_clients(arguments: argparse.Namespace, strategy: Strategy) -> list[Fed
     if arguments.val is not None and not any(client.validates for client in clients):
         raise WrongArgument(f"--val: {arguments.val} has no folder of a hospital's name")
     return clients
-
-
-@contextmanager
-def _stopped_by_signals(coordinator: FedAvgCoordinator) -> Iterator[None]:
-    """Ctrl-C and SIGTERM stop the run in order; a second Ctrl-C interrupts at once. Gives threads time to end."""
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        coordinator.stop()
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        coordinator.threads.wait(seconds=10)  # a process that ends in the middle of a torch call can crash
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -14,6 +14,7 @@ import fedlung.openmp  # noqa: F401 - for its effect
 import argparse
 import math
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,7 +27,7 @@ from rich.progress import Progress
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fedlung.command_line import Arguments, make_room_for, run_command
+from fedlung.command_line import Arguments, interrupts_call, make_room_for, run_command
 from fedlung.detection.augmentation import augment
 from fedlung.detection.losses import Heads, Targets, detection_loss
 from fedlung.detection.targets import PatchTargets, draw_targets
@@ -331,13 +332,15 @@ def _train(argv: Sequence[str] | None) -> None:
     if arguments.init is not None:
         weights = load_model(arguments.init).weights
     done = 0
+    stopping = threading.Event()
     try:
-        for epoch in range(arguments.epochs):
-            weights = _epoch(trainer, weights, epoch, arguments)
-            metadata = {"epochs": epoch + 1, "seed": arguments.seed, "options": asdict(options)}
-            save_checkpoint(arguments.out, weights=weights, architecture=ARCHITECTURE, metadata=metadata)
-            done = epoch + 1
-    except KeyboardInterrupt:
+        with interrupts_call(stopping.set):
+            for epoch in range(arguments.epochs):
+                weights = _epoch(trainer, weights, epoch, arguments, stopping.is_set)
+                metadata = {"epochs": epoch + 1, "seed": arguments.seed, "options": asdict(options)}
+                save_checkpoint(arguments.out, weights=weights, architecture=ARCHITECTURE, metadata=metadata)
+                done = epoch + 1
+    except (Stopped, KeyboardInterrupt):
         kept = f"{arguments.out} holds the model after epoch {done}" if done else "no epoch was finished"
         raise Stopped(f"stopped in epoch {done + 1} of {arguments.epochs}; {kept}") from None
     print(f"model: {arguments.out}")  # noqa: T201 - the result of the command
@@ -364,7 +367,13 @@ def _pooled(arguments: argparse.Namespace, options: TrainingOptions) -> LocalTra
     return LocalTrainer(scans, options, judged)
 
 
-def _epoch(trainer: LocalTrainer, weights: Weights, epoch: int, arguments: argparse.Namespace) -> Weights:
+def _epoch(
+    trainer: LocalTrainer,
+    weights: Weights,
+    epoch: int,
+    arguments: argparse.Namespace,
+    should_stop: Callable[[], bool],
+) -> Weights:
     """One epoch with its progress bar and its line; judged on --val when it is due."""
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(f"epoch {epoch + 1}/{arguments.epochs}", total=1.0)
@@ -374,6 +383,7 @@ def _epoch(trainer: LocalTrainer, weights: Weights, epoch: int, arguments: argpa
             epochs=1,
             seed=int(np.random.SeedSequence([arguments.seed, epoch]).generate_state(1)[0]),
             on_progress=lambda share: progress.update(task, completed=share),
+            should_stop=should_stop,
         )
     numbers = {**result.metrics}
     if trainer.validation and ((epoch + 1) % arguments.val_every == 0 or epoch + 1 == arguments.epochs):

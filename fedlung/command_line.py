@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import argparse
 import logging
+import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import NoReturn
 
 from fedlung import __version__
@@ -45,6 +48,26 @@ def run_command(command: Callable[[Sequence[str] | None], None], argv: Sequence[
     except MemoryError:
         return _say("not enough memory for this work", FAILED)
     return DONE
+
+
+@contextmanager
+def interrupts_call(stop: Callable[[], None]) -> Iterator[None]:
+    """Ctrl-C and SIGTERM call ``stop`` (main thread only); a second Ctrl-C interrupts at once.
+
+    Not ``KeyboardInterrupt``: it is raised between any two instructions, and where that happens to be in a destructor
+    or a callback, Python prints it and goes on.
+    """
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        stop()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def make_room_for(out: Path) -> None:

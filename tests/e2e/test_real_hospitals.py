@@ -51,8 +51,8 @@ def command(folder: Path, *arguments: object) -> str:
 def test_nodules_that_were_trained_on_are_found_where_they_are(real_ct: Path, tmp_path: Path) -> None:
     nodules = lay_out(real_ct, tmp_path / "hospitals")
     assert len(nodules) == 8
-    training = ["--data", "hospitals", "--rounds", 12, "--patches-per-scan", 64, "--out", "model.pth"]
-    said = command(tmp_path, "federated_training.py", *training)
+    training = ["--data", "hospitals", "--rounds", 14, "--patch", 48, "--patches-per-scan", 64, "--positive-share", 0.6]
+    said = command(tmp_path, "federated_training.py", *training, "--out", "model.pth")
     assert "LIDC-IDRI-0181" in said
     hits = 0
     for scan in (tmp_path / "hospitals").glob("*/scans/*.mhd"):
