@@ -24,12 +24,14 @@ from fedlung.detection.candidates import find_candidates
 from fedlung.detection.prediction import RESEARCH_USE, ModelOrigin, Prediction
 from fedlung.detection.report import write_report
 from fedlung.detection.sliding_window import WindowPlan, read_scan
-from fedlung.errors import WrongArgument
+from fedlung.detection.training_options import choose_device
+from fedlung.errors import BadCheckpoint, WrongArgument
+from fedlung.imaging.dicom_series import read_dicom_series
 from fedlung.imaging.metaimage import read_metaimage
 from fedlung.imaging.preprocessing import prepare
 from fedlung.imaging.volume import CTVolume
-from fedlung.stores.checkpoints import load_checkpoint
-from train_simple_model import ARCHITECTURE, build_network, choose_device
+from fedlung.stores.checkpoints import Checkpoint
+from train_simple_model import build_network, load_model
 
 DEFAULT_THRESHOLD = 0.3
 """Shown from this probability on when neither the caller nor the model says otherwise."""
@@ -51,21 +53,22 @@ class FederatedLungNodulePredictor:
         """
         self.device = choose_device(device)
         self.plan = plan
-        checkpoint = load_checkpoint(model_file, expected_architecture=ARCHITECTURE)
+        checkpoint = load_model(model_file)
         self.origin = ModelOrigin(checkpoint.sha256, model_file.name, checkpoint.architecture, checkpoint.metadata)
+        self.display_threshold = _display_threshold(checkpoint, model_file)
         self.network = build_network(checkpoint.weights, self.device).eval()
 
     def predict_file(
         self, scan: Path, *, threshold: float | None = None, on_progress: Callable[[str, float], None] | None = None
     ) -> Prediction:
-        """Read and predict a ``.mhd`` or ``.mha`` file; see ``predict``.
+        """Read and predict a ``.mhd`` or ``.mha`` file, or a folder with one DICOM series; see ``predict``.
 
         Raises:
             BadScan: the file is refused; the sentence names the field.
         """
         seconds: dict[str, float] = {}
         with _timed("read", seconds):
-            volume = read_metaimage(scan)
+            volume = read_dicom_series(scan) if scan.is_dir() else read_metaimage(scan)
         return self.predict(volume, threshold=threshold, on_progress=on_progress, seconds=seconds)
 
     def predict(
@@ -84,6 +87,8 @@ class FederatedLungNodulePredictor:
             on_progress: gets the stage and the share of it that is done.
             seconds: times of the stages before this call.
         """
+        if threshold is not None and not 0 <= threshold <= 1:
+            raise WrongArgument(f"the threshold must be between 0 and 1, got {threshold:g}")
         tell = on_progress or (lambda stage, share: None)
         seconds = dict(seconds or {})
         tell("prepare", 0.0)
@@ -95,14 +100,17 @@ class FederatedLungNodulePredictor:
             )
         with _timed("candidates", seconds):
             candidates = find_candidates(maps, scan)
-        shown_from = threshold if threshold is not None else self.display_threshold
+        shown_from = self.display_threshold if threshold is None else threshold
         tell("done", 1.0)
         return Prediction(scan, volume.geometry, tuple(candidates), shown_from, maps.mask, self.origin, seconds)
 
-    @property
-    def display_threshold(self) -> float:
-        """The threshold chosen on validation when the model was made, or the default."""
-        return float(self.origin.metadata.get("display_threshold", DEFAULT_THRESHOLD))
+
+def _display_threshold(checkpoint: Checkpoint, model_file: Path) -> float:
+    """The threshold chosen on validation when the model was made, or the default."""
+    threshold = checkpoint.metadata.get("display_threshold", DEFAULT_THRESHOLD)
+    if not isinstance(threshold, int | float) or not 0 <= threshold <= 1:
+        raise BadCheckpoint(f"{model_file}: display_threshold must be between 0 and 1, got {threshold!r}")
+    return float(threshold)
 
 
 @contextmanager
@@ -117,7 +125,7 @@ def _timed(stage: str, seconds: dict[str, float]) -> Iterator[None]:
 
 def _parser() -> Arguments:
     parser = Arguments("federated_inference_utils.py", f"Find lung nodules in a chest CT. {RESEARCH_USE}")
-    parser.add_argument("scan", type=Path, metavar="SCAN", help=".mhd or .mha file")
+    parser.add_argument("scan", type=Path, metavar="SCAN", help=".mhd or .mha file, or a folder with one DICOM series")
     parser.add_argument("--model", type=Path, required=True, help="checkpoint, with its .sha256 beside it")
     parser.add_argument("--out", type=Path, required=True, help="folder for nodules.csv, nodules.json, mask, pictures")
     parser.add_argument("--threshold", type=float, help="show nodules from this probability on (default: the model's)")
@@ -129,9 +137,14 @@ def _predict(argv: Sequence[str] | None) -> None:
     arguments = _parser().parse_args(argv)
     if arguments.threshold is not None and not 0 <= arguments.threshold <= 1:
         raise WrongArgument(f"--threshold must be between 0 and 1, got {arguments.threshold:g}")
-    for path in (arguments.scan, arguments.model):
-        if not path.is_file():
-            raise WrongArgument(f"{path} is not a file")
+    if not arguments.scan.exists():
+        raise WrongArgument(
+            f"{arguments.scan} does not exist; expected a .mhd or .mha file, or a folder of DICOM files"
+        )
+    if not arguments.model.is_file():
+        raise WrongArgument(f"--model: {arguments.model} is not a file")
+    if arguments.out.exists() and not arguments.out.is_dir():
+        raise WrongArgument(f"--out: {arguments.out} is a file; a folder is needed")
     predictor = FederatedLungNodulePredictor(arguments.model, device=arguments.device)
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("reading", total=1.0)

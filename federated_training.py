@@ -28,7 +28,8 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from fedlung import __version__
-from fedlung.command_line import Arguments, run_command
+from fedlung.command_line import Arguments, make_room_for, run_command
+from fedlung.detection.training_options import TrainingOptions, add_training_arguments
 from fedlung.errors import FedLungError, RefusedUpdate, Stopped, WrongArgument
 from fedlung.events import (
     FAILED,
@@ -61,8 +62,6 @@ from fedlung.stores.runs import RunFolder
 from train_simple_model import (
     ARCHITECTURE,
     LEARNING_RATE,
-    TrainingOptions,
-    add_training_arguments,
     initial_weights,
     open_hospital,
 )
@@ -369,6 +368,7 @@ def _parser() -> Arguments:
 def _train(argv: Sequence[str] | None) -> None:
     arguments = parse_run_arguments(_parser(), argv)
     options = run_options(arguments)
+    make_room_for(arguments.out)
     strategy = make_strategy(arguments.strategy, dict(arguments.strategy_option))
     clients = _open_clients(arguments, strategy)
     scans = {client.client_id: client.trainer.num_examples for client in clients}
@@ -393,7 +393,6 @@ def _train(argv: Sequence[str] | None) -> None:
 
 def _finish(folder: RunFolder, state: ServerState, arguments: argparse.Namespace, scans: Mapping[str, int]) -> None:
     """The model as a file of its own, the table and the curves."""
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
     metadata = {"run_id": folder.run_id, "rounds": state.round, "strategy": arguments.strategy, "scans": dict(scans)}
     metadata |= {"seed": arguments.seed, "local_epochs": arguments.local_epochs, "version": __version__}
     save_checkpoint(arguments.out, weights=state.weights, architecture=ARCHITECTURE, metadata=metadata)

@@ -10,10 +10,10 @@ them. The same ``LocalTrainer`` trains alone (this file's ``main``) and as a hos
 from __future__ import annotations
 
 import argparse
-import os
+import math
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,12 @@ from rich.progress import Progress
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fedlung.command_line import Arguments, run_command
+from fedlung.command_line import Arguments, make_room_for, run_command
 from fedlung.detection.augmentation import augment
 from fedlung.detection.hard_negatives import HardNegative, find_hard_negatives
 from fedlung.detection.losses import Heads, Targets, detection_loss
-from fedlung.detection.sliding_window import GRID
 from fedlung.detection.targets import PatchTargets, draw_targets
+from fedlung.detection.training_options import TrainingOptions, add_training_arguments, choose_device
 from fedlung.detection.training_scan import TrainingScan, open_training_cubes, open_training_scans
 from fedlung.errors import Stopped, WrongArgument
 from fedlung.evaluation.validation import validate
@@ -37,7 +37,7 @@ from fedlung.federation.learning_rate import learning_rate_at
 from fedlung.imaging.hospital_folder import hospital_folders, read_hospital
 from fedlung.imaging.patches import cut, start_around, start_at_cell
 from fedlung.imaging.preprocessing import RECIPE, to_unit_interval
-from fedlung.stores.checkpoints import load_checkpoint, save_checkpoint
+from fedlung.stores.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 
 Weights = dict[str, np.ndarray]
 
@@ -140,65 +140,17 @@ def build_network(weights: Mapping[str, np.ndarray], device: torch.device) -> Si
     return model.to(device).to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload, no-any-return]
 
 
-# --- training data ---------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class TrainingOptions:
-    """How a hospital trains locally; the same for every hospital of a run.
-
-    Attributes:
-        patch: edge of the training patches, voxels (= mm), a multiple of 16.
-        batch: patches per step.
-        patches_per_scan: patches drawn per scan and epoch.
-        positive_share: share of the patches that are cut around a nodule.
-        mined_scans: scans that a hospital reads before each local training to find what the present model takes
-            for nodules wrongly; half of its negative patches are cut there. 0: negatives are random places.
-        weight_decay: of AdamW.
-        device: auto, cpu or cuda.
-    """
-
-    patch: int = 48
-    batch: int = 4
-    patches_per_scan: int = 32
-    positive_share: float = 0.6
-    mined_scans: int = 0
-    weight_decay: float = 1e-4
-    device: str = "auto"
-
-    def __post_init__(self) -> None:
-        if self.patch % GRID or self.patch <= 0:
-            raise WrongArgument(f"--patch must be a positive multiple of {GRID}, got {self.patch}")
-        if min(self.batch, self.patches_per_scan) < 1:
-            raise WrongArgument("--batch and --patches-per-scan must be at least 1")
-
-    @classmethod
-    def from_arguments(cls, arguments: argparse.Namespace) -> TrainingOptions:
-        return cls(**{field.name: getattr(arguments, field.name) for field in fields(cls)})
-
-
-def choose_device(name: str) -> torch.device:
-    """``auto`` takes CUDA when there is one.
+def load_model(path: Path) -> Checkpoint:
+    """A checkpoint that fits ``Simple3DUNet``.
 
     Raises:
-        WrongArgument: ``cuda`` without a usable GPU.
+        BadCheckpoint, ArchitectureMismatch: the file is damaged, unsafe, or another network's.
     """
-    available = torch.cuda.is_available()
-    if name == "cuda" and not available:
-        raise WrongArgument("--device cuda: this machine has no usable CUDA GPU; use --device cpu or auto")
-    return torch.device("cuda" if available and name != "cpu" else "cpu")
+    shapes = {name: tuple(value.shape) for name, value in Simple3DUNet().state_dict().items()}
+    return load_checkpoint(path, expected_architecture=ARCHITECTURE, expected_shapes=shapes)
 
 
-def add_training_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of ``TrainingOptions`` for a command line."""
-    default = TrainingOptions()
-    parser.add_argument("--patch", type=int, default=default.patch, help="edge of training patches, mm")
-    parser.add_argument("--batch", type=int, default=default.batch, help="patches per step")
-    parser.add_argument("--patches-per-scan", type=int, default=default.patches_per_scan, help="per epoch")
-    parser.add_argument("--positive-share", type=float, default=default.positive_share, help="patches with a nodule")
-    parser.add_argument("--mined-scans", type=int, default=default.mined_scans, help="read for hard negatives")
-    parser.add_argument("--weight-decay", type=float, default=default.weight_decay, help="of AdamW")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default=default.device, help="where to train")
+# --- training data ---------------------------------------------------------------------------------------
 
 
 HARD_SHARE = 0.5
@@ -211,7 +163,7 @@ class NodulePatches:
     def __init__(self, scans: Sequence[TrainingScan], options: TrainingOptions) -> None:
         self.scans = scans
         self.options = options
-        self.whole = [scan for scan in scans if scan.whole]
+        self.whole = [scan for scan in scans if scan.whole] or scans
         self.nodules = [(scan, index) for scan in scans for index in range(len(scan.nodules))]
 
     def batches(self, seed: int, hard: Sequence[HardNegative] = ()) -> Iterator[tuple[Tensor, Targets]]:
@@ -327,9 +279,9 @@ class LocalTrainer:
 
     def _hard_negatives(self, model: Simple3DUNet, seed: int, should_stop: Callable[[], bool]) -> list[HardNegative]:
         """Searched with the weights that came in, so that a resumed round finds the same."""
-        count = min(self.options.mined_scans, len(self.patches.whole))
-        chosen = np.random.default_rng([seed, 1]).permutation(len(self.patches.whole))[:count]
-        scans = [self.patches.whole[index] for index in sorted(chosen.tolist())]
+        candidates = [scan for scan in self.patches.whole if scan.whole]
+        chosen = np.random.default_rng([seed, 1]).permutation(len(candidates))[: self.options.mined_scans]
+        scans = [candidates[index] for index in sorted(chosen.tolist())]
         return find_hard_negatives(model, scans, device=self.device, should_stop=should_stop) if scans else []
 
     def _step(self, model: Simple3DUNet, x: Tensor, targets: Targets) -> tuple[float, float]:
@@ -391,14 +343,12 @@ def _parser() -> Arguments:
 
 def _train(argv: Sequence[str] | None) -> None:
     arguments = _parser().parse_args(argv)
-    if arguments.epochs < 1 or arguments.val_every < 1:
-        raise WrongArgument("--epochs and --val-every must be at least 1")
+    _check(arguments)
     options = TrainingOptions.from_arguments(arguments)
     trainer = _pooled(arguments, options)
     weights = initial_weights(arguments.seed)
     if arguments.init is not None:
-        weights = load_checkpoint(arguments.init, expected_architecture=ARCHITECTURE).weights
-    torch.set_num_threads(max(1, os.cpu_count() or 1))
+        weights = load_model(arguments.init).weights
     done = 0
     try:
         for epoch in range(arguments.epochs):
@@ -410,6 +360,16 @@ def _train(argv: Sequence[str] | None) -> None:
         kept = f"{arguments.out} holds the model after epoch {done}" if done else "no epoch was finished"
         raise Stopped(f"stopped in epoch {done + 1} of {arguments.epochs}; {kept}") from None
     print(f"model: {arguments.out}")  # noqa: T201 - the result of the command
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    if arguments.epochs < 1 or arguments.val_every < 1:
+        raise WrongArgument("--epochs and --val-every must be at least 1")
+    if not 0 < arguments.learning_rate < math.inf:
+        raise WrongArgument(f"--learning-rate must be a positive number, got {arguments.learning_rate:g}")
+    if not 0 <= arguments.seed < 2**32:
+        raise WrongArgument(f"--seed must be from 0 to 2**32 - 1, got {arguments.seed}")
+    make_room_for(arguments.out)
 
 
 def _pooled(arguments: argparse.Namespace, options: TrainingOptions) -> LocalTrainer:

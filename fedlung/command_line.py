@@ -9,6 +9,7 @@ import argparse
 import logging
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from fedlung import __version__
@@ -44,6 +45,20 @@ def run_command(command: Callable[[Sequence[str] | None], None], argv: Sequence[
     except MemoryError:
         return _say("not enough memory for this work", FAILED)
     return DONE
+
+
+def make_room_for(out: Path) -> None:
+    """Make the folder of a file that a long work is going to write, so that a wrong path is told before it.
+
+    Raises:
+        WrongArgument: the path is a folder, or its folder cannot be made.
+    """
+    if out.is_dir():
+        raise WrongArgument(f"--out: {out} is a folder; a file name is needed")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WrongArgument(f"--out: {out.parent} cannot be made: {error.strerror}") from None
 
 
 def _say(message: str, code: int) -> int:

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from fedlung.detection.targets import PatchTargets
+from fedlung.imaging.preprocessing import CELL
 
 
 @dataclass(frozen=True)
@@ -83,11 +84,12 @@ def detection_loss(heads: Heads, targets: Targets) -> Tensor:
     count = positive.sum().clamp(min=1.0)
     size = (positive * (heads.log_diameter - targets.log_diameter).abs()).sum() / count
     offset = (positive * (heads.offset_zyx - targets.offset_zyx).abs()).sum() / (3 * count)
+    voxel_weight = functional.interpolate(targets.weight, scale_factor=CELL)  # nearest: a cell's weight for its voxels
     total: Tensor = (
         heatmap_focal_loss(heads.heat_logits, targets.heat, targets.weight)
         + SIZE_WEIGHT * size
         + OFFSET_WEIGHT * offset
-        + MASK_WEIGHT * mask_loss(heads.mask_logits, targets.mask)
+        + MASK_WEIGHT * mask_loss(heads.mask_logits, targets.mask, voxel_weight)
     )
     return total
 
@@ -108,12 +110,13 @@ def heatmap_focal_loss(logits: Tensor, heat: Tensor, weight: Tensor) -> Tensor:
     return -(weight * (hit + miss)).sum() / positive.sum().clamp(min=1.0)
 
 
-def mask_loss(logits: Tensor, mask: Tensor) -> Tensor:
+def mask_loss(logits: Tensor, mask: Tensor, weight: Tensor) -> Tensor:
     """Binary cross-entropy plus soft Dice over the whole batch.
 
-    Dice over the batch, not per patch: most patches hold no nodule, and Dice of an empty patch says nothing.
+    ``weight`` is 0 where the answer is unknown. Dice over the batch, not per patch: most patches hold no nodule,
+    and Dice of an empty patch says nothing.
     """
-    probability = logits.sigmoid()
-    overlap = 2 * (probability * mask).sum() + 1.0
-    dice = overlap / (probability.sum() + mask.sum() + 1.0)
-    return functional.binary_cross_entropy_with_logits(logits, mask) + 1 - dice
+    probability = logits.sigmoid() * weight
+    mask = mask * weight
+    dice = (2 * (probability * mask).sum() + 1.0) / (probability.sum() + mask.sum() + 1.0)
+    return functional.binary_cross_entropy_with_logits(logits, mask, weight) + 1 - dice

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from fedlung.detection.losses import Heads
-from fedlung.errors import Stopped
+from fedlung.errors import FedLungError, Stopped
 from fedlung.imaging.patches import Start, cut
 from fedlung.imaging.preprocessing import CELL, PreparedScan, to_unit_interval
 
@@ -84,6 +84,7 @@ def read_scan(
 
     Raises:
         Stopped: ``should_stop`` said so between two windows.
+        FedLungError: the network answered NaN or infinite values; nothing is known about the scan then.
     """
     heat = _Merge(5, scan.search_zyx.shape, CELL)
     mask = _Merge(1, scan.hu_zyx.shape, 1)
@@ -96,6 +97,8 @@ def read_scan(
         patch = torch.from_numpy(to_unit_interval(cut(scan.hu_zyx, start, plan.edge)))[None, None].to(device)
         heads = network(patch)
         cells = torch.cat([heads.heat_logits.sigmoid(), heads.log_diameter, heads.offset_zyx], dim=1)
+        if not bool(torch.isfinite(cells).all()):
+            raise FedLungError(f"the network's answer for scan {scan.series_uid} holds NaN or infinite values")
         heat.add(cells[0].float().cpu().numpy(), start, cell_weight)
         mask.add(heads.mask_logits[0].sigmoid().float().cpu().numpy(), start, voxel_weight)
         if on_progress is not None:

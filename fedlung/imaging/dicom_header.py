@@ -9,10 +9,9 @@ C.8.2.1 (CT image). The pixels are the business of ``fedlung.imaging.dicom_pixel
 
 from __future__ import annotations
 
-import math
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
@@ -26,6 +25,8 @@ from fedlung.imaging.metaimage_header import MAX_OFFSET_MM, SPACING_RANGE_MM, na
 
 MAX_FILE_BYTES = 64 * 2**20
 PIXELS_PER_AXIS = (16, 2048)
+MAX_COMPRESSED_OVERHEAD = 2**16
+"""Lossless compression never doubles a slice; this much is left for stream headers and what follows the pixels."""
 MAX_RESCALE_SLOPE = 100.0
 MAX_RESCALE_INTERCEPT = 1e5
 SLICE_SUFFIXES = (".dcm", ".dicom", ".ima")
@@ -108,10 +109,6 @@ class SliceHeader:
     pixel_offset: int
     pixel_bytes: int
 
-    @property
-    def compressed(self) -> bool:
-        return self.transfer_syntax not in (IMPLICIT, EXPLICIT)
-
 
 def read_slice_header(path: Path) -> SliceHeader | None:
     """Header of a CT slice, or None for anything else: no DICOM, another kind of object, a localizer.
@@ -142,14 +139,12 @@ def _ct_slice(path: Path, file: BufferedReader, transfer_syntax: str) -> SliceHe
     if _text(values, "Modality") != "CT" or "LOCALIZER" in _text(values, "ImageType", "").split("\\"):
         return None
     if transfer_syntax not in _READ_SYNTAXES:
-        raise _unread_syntax(_OTHER_SYNTAXES.get(transfer_syntax, f"transfer syntax {transfer_syntax!r:.70}"))
+        raise _unread_syntax(_OTHER_SYNTAXES.get(transfer_syntax, f"in the transfer syntax {transfer_syntax!r:.70}"))
     _check_fixed_values(values)
     tag, length = walk.next_element()
     if tag != PIXEL_DATA:
         raise BadScan("PixelData is missing")
-    offset = file.tell()
-    header = _slice_header(path, values, transfer_syntax, offset, file_bytes - offset)
-    return _with_checked_length(header, length)
+    return _slice_header(path, values, transfer_syntax, offset=file.tell(), declared=length, file_bytes=file_bytes)
 
 
 def _unread_syntax(what: str) -> BadScan:
@@ -163,7 +158,108 @@ def _check_fixed_values(values: Mapping[str, bytes]) -> None:
             raise BadScan(f"{name} must be {allowed}, got {number}")
     if (frames := _text(values, "NumberOfFrames", "1")) != "1":
         raise BadScan(f"NumberOfFrames must be 1, got {frames!r:.20}")
-    if (unit := _text(values, "RescaleType", "HU")) not in ("HU", ""):
+    # US says "unspecified": GDCM writes it over the HU of the file that it converts.
+    if (unit := _text(values, "RescaleType", "HU")) not in ("HU", "US"):
         raise BadScan(f"RescaleType must be HU, got {unit!r:.20}")
-    if (high, stored := (_unsigned(values, "HighBit"), _unsigned(values, "BitsStored")))[0] != stored - 1:
-        raise BadScan(f"HighBit must be BitsStored - 1 = {stored - 1}, got {high}")
+    high_bit, bits_stored = _unsigned(values, "HighBit"), _unsigned(values, "BitsStored")
+    if high_bit != bits_stored - 1:
+        raise BadScan(f"HighBit must be one less than BitsStored, got {high_bit} and {bits_stored}")
+
+
+def _slice_header(
+    path: Path, values: Mapping[str, bytes], transfer_syntax: str, *, offset: int, declared: int, file_bytes: int
+) -> SliceHeader:
+    """``offset`` and ``declared``: where the value of PixelData begins, and its length according to the header."""
+    series_uid = _text(values, "SeriesInstanceUID")
+    if not _UID.fullmatch(series_uid):
+        raise BadScan("SeriesInstanceUID must be digits and dots, at most 64")
+    rows, columns = (_unsigned(values, name, *PIXELS_PER_AXIS) for name in ("Rows", "Columns"))
+    spacing_y, spacing_x = _decimals(values, "PixelSpacing", 2, *SPACING_RANGE_MM)
+    x, y, z = _decimals(values, "ImagePositionPatient", 3, -MAX_OFFSET_MM, MAX_OFFSET_MM)
+    signed = bool(_unsigned(values, "PixelRepresentation", 0, 1))
+    compressed = transfer_syntax not in (IMPLICIT, EXPLICIT)
+    pixel_bytes = _pixel_bytes(rows * columns * 2, compressed, declared, file_bytes - offset)
+    return SliceHeader(
+        path=path,
+        series_uid=series_uid,
+        transfer_syntax=transfer_syntax,
+        rows=rows,
+        columns=columns,
+        spacing_yx_mm=(spacing_y, spacing_x),
+        orientation_xyz=_orientation_xyz(values),
+        position_xyz_mm=(x, y, z),
+        bits_stored=_unsigned(values, "BitsStored", 8, 16),
+        signed=signed,
+        slope=_slope(values),
+        intercept=_decimals(values, "RescaleIntercept", 1, -MAX_RESCALE_INTERCEPT, MAX_RESCALE_INTERCEPT)[0],
+        padding=_padding(values, signed),
+        pixel_offset=offset,
+        pixel_bytes=pixel_bytes,
+    )
+
+
+def _orientation_xyz(values: Mapping[str, bytes]) -> tuple[float, ...]:
+    cosines = _decimals(values, "ImageOrientationPatient", 6, -1 - DIRECTION_TOLERANCE, 1 + DIRECTION_TOLERANCE)
+    axes = np.reshape(cosines, (2, 3))
+    if not np.allclose(axes @ axes.T, np.eye(2), atol=DIRECTION_TOLERANCE):
+        raise BadScan(f"ImageOrientationPatient must be two perpendicular unit vectors, got {cosines}")
+    return cosines
+
+
+def _slope(values: Mapping[str, bytes]) -> float:
+    (slope,) = _decimals(values, "RescaleSlope", 1, 0, MAX_RESCALE_SLOPE)
+    if slope == 0:
+        raise BadScan("RescaleSlope must be positive, got 0")
+    return slope
+
+
+def _padding(values: Mapping[str, bytes], signed: bool) -> int | None:
+    """Two bytes, read as the pixels are: writers disagree on whether its VR is US or SS."""
+    content = values.get("PixelPaddingValue", b"")
+    return int.from_bytes(content, "little", signed=signed) if len(content) == 2 else None
+
+
+def _pixel_bytes(native: int, compressed: bool, declared: int, available: int) -> int:
+    """How many bytes to read; never more than the file holds, nor many more than the pixels take."""
+    if compressed != (declared == UNDEFINED_LENGTH):
+        raise BadScan("PixelData is compressed and TransferSyntaxUID says it is not, or the other way round")
+    if compressed:
+        if available > 2 * native + MAX_COMPRESSED_OVERHEAD:
+            raise BadScan(f"{available} bytes of compressed pixels are too many for {native} bytes of pixels")
+        return available
+    if declared != native:
+        raise BadScan(f"Rows and Columns ask for {native} pixel bytes, PixelData has {declared}")
+    if available < native:
+        raise BadScan(f"the file is cut off: PixelData has {native} bytes, {available} are there")
+    return native
+
+
+def _text(values: Mapping[str, bytes], name: str, default: str | None = None) -> str:
+    if name not in values:
+        if default is None:
+            raise BadScan(f"{name} is missing")
+        return default
+    try:
+        return values[name].decode("ascii").strip(" \0")
+    except UnicodeDecodeError:
+        raise BadScan(f"{name} must be plain text") from None
+
+
+def _unsigned(values: Mapping[str, bytes], name: str, low: int = 0, high: int = 2**16 - 1) -> int:
+    """A value of VR US."""
+    content = values.get(name)
+    if content is None:
+        raise BadScan(f"{name} is missing")
+    number = int.from_bytes(content, "little")
+    if len(content) != 2 or not low <= number <= high:
+        raise BadScan(f"{name} must be {low} to {high}, got {number:.6g}")
+    return number
+
+
+def _decimals(values: Mapping[str, bytes], name: str, count: int, low: float, high: float) -> tuple[float, ...]:
+    """A value of VR DS: ``count`` numbers with backslashes between them."""
+    words = [word.strip() for word in _text(values, name).split("\\")]
+    numbers = tuple(float(word) for word in words if _DECIMAL.fullmatch(word))
+    if len(words) != count or len(numbers) != count or not all(low <= number <= high for number in numbers):
+        raise BadScan(f"{name} must be {count} number(s) of {low:g} to {high:g}, got {_text(values, name)!r:.80}")
+    return numbers

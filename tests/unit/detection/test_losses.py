@@ -115,12 +115,16 @@ def test_the_mask_loss_is_cross_entropy_and_dice_over_the_batch():
     y = targets.mask.numpy().astype(float)
     entropy = -(y * np.log(p) + (1 - y) * np.log(1 - p)).mean()
     dice = (2 * (p * y).sum() + 1) / (p.sum() + y.sum() + 1)
-    assert mask_loss(logits, targets.mask.double()).item() == pytest.approx(entropy + 1 - dice, rel=1e-9)
+    assert mask_loss(logits, targets.mask.double(), torch.ones_like(logits)).item() == pytest.approx(
+        entropy + 1 - dice, rel=1e-9
+    )
 
 
 def test_an_empty_mask_that_is_found_empty_costs_nothing():
     targets = Targets.stack([draw_targets(NONE, NONE, PATCH)])
-    assert mask_loss(_sure(targets.mask, 30.0), targets.mask).item() == pytest.approx(0.0, abs=1e-6)
+    assert mask_loss(_sure(targets.mask, 30.0), targets.mask, torch.ones_like(targets.mask)).item() == pytest.approx(
+        0.0, abs=1e-6
+    )
 
 
 def test_perfect_heads_cost_nothing():
@@ -146,7 +150,7 @@ def test_a_wrong_mask_counts_with_its_weight():
     targets = Targets.stack([_drawn()])
     heads = _perfect(targets)
     heads = Heads(heads.heat_logits, heads.log_diameter, heads.offset_zyx, torch.zeros_like(heads.mask_logits))
-    expected = MASK_WEIGHT * mask_loss(heads.mask_logits, targets.mask).item()
+    expected = MASK_WEIGHT * mask_loss(heads.mask_logits, targets.mask, torch.ones_like(targets.mask)).item()
     assert detection_loss(heads, targets).item() == pytest.approx(expected, rel=1e-5)
 
 
@@ -164,3 +168,16 @@ def test_targets_are_stacked_with_channels_and_moved_together():
     assert targets.offset_zyx.shape == (2, 3, *cells)
     assert targets.mask.shape == (2, 1, *voxels)
     assert {t.dtype for t in (targets.heat, targets.weight, targets.offset_zyx, targets.mask)} == {torch.float32}
+
+
+def test_nothing_is_judged_on_an_ignored_finding():
+    ignored = Balls(np.array([[8.0, 8.0, 8.0]]), np.array([6.0]))
+    targets = Targets.stack([draw_targets(NONE, ignored, PATCH)])
+    quiet = _perfect(targets)
+    heat, mask = quiet.heat_logits.clone(), quiet.mask_logits.clone()
+    heat[0, 0, 4, 4, 4] = 9.0
+    mask[0, 0, 7:9, 7:9, 7:9] = 9.0
+    heads = Heads(heat, quiet.log_diameter, quiet.offset_zyx, mask)
+    assert detection_loss(heads, targets).item() == pytest.approx(detection_loss(quiet, targets).item(), abs=1e-9)
+    mask[0, 0, 0, 0, 0] = 9.0
+    assert detection_loss(heads, targets).item() > detection_loss(quiet, targets).item() + 1e-3

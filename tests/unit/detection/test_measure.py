@@ -83,6 +83,17 @@ def test_a_leak_into_a_vessel_is_cut_at_the_box():
     assert 10.0 < diameter_mm <= (6 * (_volume(10.0) + tube) / np.pi) ** (1 / 3) * 1.03
 
 
+@pytest.mark.parametrize("diameter", [6.0, 10.0, 16.0])
+@pytest.mark.parametrize("wall_at_radius", [0.5, 0.8, 1.0])
+def test_a_leak_into_the_pleura_is_not_believed(diameter, wall_at_radius):
+    mask = _ball(CENTER, diameter)
+    mask[:, :, np.arange(SHAPE[2]) >= CENTER[2] + wall_at_radius * diameter / 2] = 1.0
+    center, diameter_mm, _, measured = measure(mask, CENTER, diameter)
+    assert not measured
+    np.testing.assert_array_equal(center, CENTER)
+    assert diameter_mm == diameter
+
+
 def test_a_nodule_smaller_than_masks_are_drawn_keeps_the_size_of_the_heads():
     # Training draws a 3.25 mm nodule 4 mm wide, so a good mask would always say 4 mm.
     mask = _ball(CENTER, SMALLEST_DRAWN_DIAMETER)
@@ -112,3 +123,11 @@ def test_a_component_is_given_with_the_start_of_its_box():
     assert component is not None
     np.testing.assert_array_equal(np.argwhere(component) + low, np.argwhere(mask > 0))
     assert component_at(mask, CENTER + 10, 9.0)[0] is None
+
+
+def test_the_box_reaches_equally_far_on_all_sides():
+    component, low = component_at(np.ones(SHAPE, dtype=np.float32), CENTER, 8.0)
+    reach = int(np.ceil(REACH * 8.0 / 2))
+    assert component is not None
+    assert component.shape == (2 * reach + 1,) * 3
+    np.testing.assert_array_equal(low, np.rint(CENTER) - reach)

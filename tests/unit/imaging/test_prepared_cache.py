@@ -61,6 +61,16 @@ def test_a_scan_comes_back_from_the_cache_as_it_was_prepared(scan: Path, cache: 
     assert list(cache.iterdir()) == [entry]
 
 
+def test_a_cached_scan_is_not_prepared_again(scan: Path, cache: Path, monkeypatch: pytest.MonkeyPatch):
+    open_prepared(scan, cache)
+
+    def refuse(*arguments: object) -> PreparedScan:
+        pytest.fail("the scan was prepared a second time")
+
+    monkeypatch.setattr("fedlung.imaging.prepared_cache.prepare", refuse)
+    open_prepared(scan, cache)
+
+
 def test_without_a_cache_nothing_is_written(scan: Path, tmp_path: Path):
     before = sorted(tmp_path.rglob("*"))
     open_prepared(scan, None)
