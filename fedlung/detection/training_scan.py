@@ -69,7 +69,7 @@ def open_training_scans(
             if not scan.geometry.contains(finding.center_xyz_mm):
                 report(f"hospital {hospital.hospital_id}: {_outside(finding)}")
         opened.append(training_scan(scan, findings, hospital.excluded_of(scan.series_uid)))
-    if not opened:
+    if hospital.scans and not opened:
         raise HospitalData(f"hospital {hospital.hospital_id}: none of its {len(hospital.scans)} scans could be read")
     known = {path.stem for path in (*hospital.scans, *hospital.cubes)}
     strangers = sorted({finding.series_uid for finding in hospital.nodules} - known)

@@ -52,14 +52,15 @@ def read_hospital(folder: Path) -> HospitalFolder:
 
     Raises:
         WrongArgument: ``folder`` is not a folder.
-        HospitalData: no scans, two files of one series, or no ``annotations.csv``.
+        HospitalData: no scans and no cubes, two files of one series, or no ``annotations.csv``.
         BadAnnotations: a table that cannot be read.
     """
     if not folder.is_dir():
         raise WrongArgument(f"{folder} is not a folder")
     found = (path for path in folder.glob("scans/*") if _is_scan(path))
     scans = sorted(found, key=lambda path: (path.stem, path.suffix))
-    if not scans:
+    cubes = sorted(path for path in folder.glob("cubes/*") if _is_scan(path) and not path.stem.endswith(MASK_ENDING))
+    if not scans and not cubes:
         raise HospitalData(f"hospital {folder.name}: no .mhd or .mha scan in {folder / 'scans'}")
     for scan, following in pairwise(scans):
         if scan.stem == following.stem:
@@ -69,7 +70,6 @@ def read_hospital(folder: Path) -> HospitalFolder:
         raise HospitalData(f"hospital {folder.name}: {annotations} is missing (an empty table says: no nodules)")
     excluded = folder / "annotations_excluded.csv"
     ignored = read_findings(excluded, excluded=True) if excluded.is_file() else []
-    cubes = sorted(path for path in folder.glob("cubes/*") if _is_scan(path) and not path.stem.endswith(MASK_ENDING))
     nodules = read_findings(annotations)
     return HospitalFolder(folder.name, tuple(scans), tuple(cubes), tuple(nodules), tuple(ignored))
 
