@@ -8,8 +8,9 @@ VENV := .venv
 READY := $(VENV)/.installed
 PYTHON := $(VENV)/bin/python
 WORKERS ?= 2
-# One thread per test worker: more would only fight for the same cores, and sums stay in one order.
-PYTEST := OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n $(WORKERS)
+# One thread per test worker: more would only fight for the same cores, and sums stay in one order. A file stays with one
+# worker, so that its fixtures are made once.
+PYTEST := OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n $(WORKERS) --dist loadfile
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -10,6 +10,8 @@ Research use only, not for diagnosis.
 
 from __future__ import annotations
 
+import fedlung.openmp  # noqa: F401 - for its effect
+
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence

@@ -10,6 +10,8 @@ of a run, with deadlines, a quorum, events and checkpoints; whatever happens, th
 
 from __future__ import annotations
 
+import fedlung.openmp  # noqa: F401 - for its effect
+
 import argparse
 import logging
 import os

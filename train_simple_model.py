@@ -9,6 +9,8 @@ them. The same ``LocalTrainer`` trains alone (this file's ``main``) and as a hos
 
 from __future__ import annotations
 
+import fedlung.openmp  # noqa: F401 - for its effect
+
 import argparse
 import math
 import sys

@@ -26,10 +26,10 @@ class TrainingOptions:
         device: auto, cpu or cuda.
     """
 
-    patch: int = 48
+    patch: int = 32
     batch: int = 4
-    patches_per_scan: int = 32
-    positive_share: float = 0.6
+    patches_per_scan: int = 96
+    positive_share: float = 0.5
     mined_scans: int = 0
     weight_decay: float = 1e-4
     device: str = "auto"

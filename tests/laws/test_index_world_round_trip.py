@@ -70,12 +70,15 @@ def test_luna16_grids_lie_where_itk_puts_them(luna16_geometries: list[Geometry])
 
 @st.composite
 def geometries(draw: st.DrawFn) -> Geometry:
-    """Any size, anisotropic spacing, any rotation, with or without a reflection."""
+    """Any size, anisotropic spacing, any rotation, with or without a reflection.
+
+    Written with twelve decimals, as in a header: ITK's own inverse is NaN for entries such as 2e-309.
+    """
     sizes, steps = st.integers(1, 2048), st.floats(0.05, 20)
     coordinates, parts = st.floats(-1e5, 1e5), st.floats(-1, 1)
     axis = draw(st.tuples(parts, parts, parts).filter(lambda v: np.linalg.norm(v) > 0.1))
     rotation = np.array(sitk.VersorTransform(axis, draw(st.floats(-3, 3))).GetMatrix()).reshape(3, 3)
-    direction = rotation @ np.diag([1, 1, draw(st.sampled_from([1, -1]))])
+    direction = np.round(rotation, 12) @ np.diag([1, 1, draw(st.sampled_from([1, -1]))])
     return Geometry(
         draw(st.tuples(sizes, sizes, sizes)),
         draw(st.tuples(steps, steps, steps)),

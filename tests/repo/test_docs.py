@@ -47,9 +47,13 @@ def required(name: str) -> set[str]:
 
 
 def third_party_imports(*folders: str) -> set[str]:
-    """Names, as in the requirements, of the libraries that the Python files of these folders import."""
+    """Names, as in the requirements, of the libraries that the Python files of these folders import.
+
+    The programs in benchmarks/peers run in the peers' own environments.
+    """
     names: set[str] = set()
-    for path in (path for folder in folders for path in (ROOT / folder).glob("*.py" if folder == "." else "**/*.py")):
+    files = [path for folder in folders for path in (ROOT / folder).glob("*.py" if folder == "." else "**/*.py")]
+    for path in (path for path in files if path.parent != ROOT / "benchmarks" / "peers"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
                 names |= {alias.name.partition(".")[0] for alias in node.names}

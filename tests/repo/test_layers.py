@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
-BASE = {"errors", "events", "settings", "command_line"}  # level 0: the standard library and each other
+BASE = {"errors", "events", "settings", "command_line", "openmp"}  # level 0: the standard library and each other
 MAY_IMPORT = {  # part of fedlung/ -> the parts it may import besides level 0 and itself
     **{part: set() for part in BASE},
     "imaging": set(),
