@@ -1,5 +1,7 @@
 """The real CT data beside the checkout, laid out as three hospitals: full scans and nodule cubes, split by patient.
 
+    python -m benchmarks.real_hospitals --out DIR [--leave-out LIDC-IDRI-0001 ...]
+
 Data: LIDC-IDRI (CC BY 3.0, doi:10.7937/K9/TCIA.2015.LO9QL9SX) with LUNA16's annotations (CC BY 4.0).
 """
 
@@ -7,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import shutil
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +19,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from benchmarks.tables import ROOT
+from fedlung.command_line import Arguments, run_command
+from fedlung.errors import WrongArgument
 from fedlung.imaging.annotations import Finding, read_findings, write_findings
 from fedlung.imaging.geometry import Geometry
 from fedlung.imaging.metaimage import write_metaimage
@@ -94,3 +99,20 @@ def _write_cubes(folder: Path, without: set[str], findings: dict[str, dict[str, 
         write_metaimage(target / f"{uid}.mask.mha", mask, compress=True)
         x, y, z = geometry.index_to_world(ndimage.center_of_mass(cube.mask_zyx)).tolist()
         findings[name]["annotations.csv"].append(Finding(uid, (x, y, z), cube.diameter_mm))
+
+
+def _lay_out(argv: Sequence[str] | None) -> None:
+    parser = Arguments("benchmarks.real_hospitals", "Lay out the real CT data beside the checkout as three hospitals.")
+    parser.add_argument("--out", type=Path, required=True, help="a new folder for the hospitals")
+    parser.add_argument("--leave-out", nargs="*", default=[], metavar="PATIENT", help="appear nowhere")
+    arguments = parser.parse_args(argv)
+    if not REAL_CT.is_dir():
+        raise WrongArgument(f"the real CT data is not on this machine: {REAL_CT} is absent")
+    if arguments.out.exists():
+        raise WrongArgument(f"--out: {arguments.out} is there already")
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    print(lay_out(arguments.out, leave_out=arguments.leave_out))
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(_lay_out))
