@@ -16,7 +16,7 @@ import math
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +29,11 @@ from torch.nn import functional
 
 from fedlung.command_line import Arguments, interrupts_call, make_room_for, run_command
 from fedlung.detection.augmentation import augment
+from fedlung.detection.hard_negatives import HardNegative, find_hard_negatives
 from fedlung.detection.losses import Heads, Targets, detection_loss
 from fedlung.detection.targets import PatchTargets, draw_targets
 from fedlung.detection.training_options import TrainingOptions, add_training_arguments, choose_device
-from fedlung.detection.training_scan import TrainingScan, open_training_scans
+from fedlung.detection.training_scan import TrainingScan, open_training_cubes, open_training_scans
 from fedlung.errors import Stopped, WrongArgument
 from fedlung.evaluation.validation import validate
 from fedlung.federation.learning_rate import learning_rate_at
@@ -155,37 +156,48 @@ def load_model(path: Path) -> Checkpoint:
 # --- training data ---------------------------------------------------------------------------------------
 
 
+HARD_SHARE = 0.5
+"""Of the negative patches, where hard negatives are known."""
+
+
 class NodulePatches:
     """Random patches of a hospital's scans with their targets, reproducible under a seed."""
 
     def __init__(self, scans: Sequence[TrainingScan], options: TrainingOptions) -> None:
         self.scans = scans
         self.options = options
+        self.whole = [scan for scan in scans if scan.whole] or scans
         self.nodules = [(scan, index) for scan in scans for index in range(len(scan.nodules))]
 
-    def batches(self, seed: int) -> Iterator[tuple[Tensor, Targets]]:
+    def batches(self, seed: int, hard: Sequence[HardNegative] = ()) -> Iterator[tuple[Tensor, Targets]]:
         """One epoch: ``patches_per_scan`` patches per scan, in whole batches."""
         random = np.random.default_rng(seed)
         for _ in range(self.num_batches()):
-            drawn = [self._draw(random) for _ in range(self.options.batch)]
+            drawn = [self._draw(random, hard) for _ in range(self.options.batch)]
             patches = torch.from_numpy(np.stack([patch for patch, _ in drawn]))[:, None]
             yield patches, Targets.stack([targets for _, targets in drawn])
 
     def num_batches(self) -> int:
         return max(1, round(len(self.scans) * self.options.patches_per_scan / self.options.batch))
 
-    def _draw(self, random: np.random.Generator) -> tuple[np.ndarray, PatchTargets]:
+    def _draw(self, random: np.random.Generator, hard: Sequence[HardNegative]) -> tuple[np.ndarray, PatchTargets]:
         size = self.options.patch
         if self.nodules and random.random() < self.options.positive_share:
             chosen, index = self.nodules[random.integers(len(self.nodules))]
             center, diameter = chosen.nodules.centers_zyx[index], float(chosen.nodules.diameters[index])
             start = start_around(center, diameter, chosen.scan.hu_zyx.shape, size, random)
+        elif hard and random.random() < HARD_SHARE:
+            negative = hard[int(random.integers(len(hard)))]
+            chosen = negative.scan
+            start = start_around(negative.center_zyx, size / 4, chosen.scan.hu_zyx.shape, size, random)
         else:
-            chosen = self.scans[int(random.integers(len(self.scans)))]
+            chosen = self.whole[int(random.integers(len(self.whole)))]
             cell = chosen.search_cells[random.integers(len(chosen.search_cells))]
             start = start_at_cell(cell, chosen.scan.hu_zyx.shape, size, random)
         patch = to_unit_interval(cut(chosen.scan.hu_zyx, start, size))
         targets = draw_targets(chosen.nodules.shifted(start), chosen.ignored.shifted(start), size)
+        if chosen.mask_zyx is not None:
+            targets = replace(targets, mask=cut(chosen.mask_zyx, start, size))
         return augment(patch, targets, random)
 
 
@@ -242,7 +254,8 @@ class LocalTrainer:
         steps = epochs * self.patches.num_batches()
         warm_up = min(WARM_UP_STEPS, max(1, steps // 4))
         losses, dices = [], []
-        for step, (x, targets) in enumerate(self._epochs(epochs, seed)):
+        hard = self._hard_negatives(model, seed, should_stop)
+        for step, (x, targets) in enumerate(self._epochs(epochs, seed, hard)):
             if should_stop():
                 raise Stopped("local training was stopped")
             for group in optimizer.param_groups:
@@ -263,9 +276,16 @@ class LocalTrainer:
         }
         return LocalResult(weights_of(model), self.num_examples, metrics)
 
-    def _epochs(self, epochs: int, seed: int) -> Iterator[tuple[Tensor, Targets]]:
+    def _epochs(self, epochs: int, seed: int, hard: Sequence[HardNegative]) -> Iterator[tuple[Tensor, Targets]]:
         for epoch in range(epochs):
-            yield from self.patches.batches(int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0]))
+            yield from self.patches.batches(int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0]), hard)
+
+    def _hard_negatives(self, model: Simple3DUNet, seed: int, should_stop: Callable[[], bool]) -> list[HardNegative]:
+        """Searched with the weights that came in, so that a resumed round finds the same."""
+        candidates = [scan for scan in self.patches.whole if scan.whole]
+        chosen = np.random.default_rng([seed, 1]).permutation(len(candidates))[: self.options.mined_scans]
+        scans = [candidates[index] for index in sorted(chosen.tolist())]
+        return find_hard_negatives(model, scans, device=self.device, should_stop=should_stop) if scans else []
 
     def _step(self, model: Simple3DUNet, x: Tensor, targets: Targets) -> tuple[float, float]:
         """Gradients of one batch; returns the loss and the Dice of the thresholded mask (NaN without nodule)."""
@@ -303,7 +323,8 @@ def open_hospital(
     Raises:
         HospitalData, BadAnnotations: nothing can be trained from the folder; the sentence names it.
     """
-    scans = open_training_scans(read_hospital(folder), cache, report)
+    hospital = read_hospital(folder)
+    scans = open_training_scans(hospital, cache, report) + open_training_cubes(hospital, report)
     judged = open_training_scans(read_hospital(validation), cache, report) if validation else []
     return LocalTrainer(scans, options, judged)
 
@@ -360,7 +381,8 @@ def _pooled(arguments: argparse.Namespace, options: TrainingOptions) -> LocalTra
     """All hospitals under --data (and --val) as one set of scans: what a federation avoids, for comparison."""
     scans: list[TrainingScan] = []
     for folder in hospital_folders(arguments.data):
-        scans += open_training_scans(read_hospital(folder), arguments.cache, _warn)
+        hospital = read_hospital(folder)
+        scans += open_training_scans(hospital, arguments.cache, _warn) + open_training_cubes(hospital, _warn)
     judged: list[TrainingScan] = []
     for folder in hospital_folders(arguments.val) if arguments.val else []:
         judged += open_training_scans(read_hospital(folder), arguments.cache, _warn)

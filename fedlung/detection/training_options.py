@@ -20,6 +20,8 @@ class TrainingOptions:
         batch: patches per step.
         patches_per_scan: patches drawn per scan and epoch.
         positive_share: share of the patches that are cut around a nodule.
+        mined_scans: scans that a hospital reads before each local training to find what the present model takes
+            for nodules wrongly; half of its negative patches are cut there. 0: negatives are random places.
         weight_decay: of AdamW.
         device: auto, cpu or cuda.
     """
@@ -28,6 +30,7 @@ class TrainingOptions:
     batch: int = 4
     patches_per_scan: int = 96
     positive_share: float = 0.5
+    mined_scans: int = 0
     weight_decay: float = 1e-4
     device: str = "auto"
 
@@ -38,6 +41,8 @@ class TrainingOptions:
             raise WrongArgument("--batch and --patches-per-scan must be at least 1")
         if not 0 <= self.positive_share <= 1:
             raise WrongArgument(f"--positive-share must be between 0 and 1, got {self.positive_share:g}")
+        if self.mined_scans < 0:
+            raise WrongArgument(f"--mined-scans must be at least 0, got {self.mined_scans}")
         if not 0 <= self.weight_decay < 1:
             raise WrongArgument(f"--weight-decay must be at least 0 and under 1, got {self.weight_decay:g}")
 
@@ -65,5 +70,6 @@ def add_training_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch", type=int, default=default.batch, help="patches per step")
     parser.add_argument("--patches-per-scan", type=int, default=default.patches_per_scan, help="per epoch")
     parser.add_argument("--positive-share", type=float, default=default.positive_share, help="patches with a nodule")
+    parser.add_argument("--mined-scans", type=int, default=default.mined_scans, help="read for hard negatives")
     parser.add_argument("--weight-decay", type=float, default=default.weight_decay, help="of AdamW")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default=default.device, help="where to train")

@@ -3,6 +3,8 @@
 ::
 
     <hospital_id>/scans/<seriesuid>.mhd + .raw|.zraw   (or .mha)
+    <hospital_id>/cubes/<uid>.mhd                      optional: pieces of scans around a nodule, for training only
+    <hospital_id>/cubes/<uid>.mask.mhd                 optional: that piece's nodule, voxel by voxel (> 0)
     <hospital_id>/annotations.csv
     <hospital_id>/annotations_excluded.csv             optional
 """
@@ -17,6 +19,7 @@ from fedlung.errors import HospitalData, WrongArgument
 from fedlung.imaging.annotations import Finding, read_findings
 
 SCAN_SUFFIXES = (".mhd", ".mha")
+MASK_ENDING = ".mask"
 
 
 @dataclass(frozen=True)
@@ -26,12 +29,14 @@ class HospitalFolder:
     Attributes:
         hospital_id: name of the folder.
         scans: header files, sorted by name; a scan without annotation rows counts as read and without nodules.
+        cubes: header files of pieces of scans, sorted by name; their nodules stand in ``annotations.csv``, too.
         nodules: rows of ``annotations.csv``.
         excluded: rows of ``annotations_excluded.csv``; a detector is neither taught nor judged there.
     """
 
     hospital_id: str
     scans: tuple[Path, ...]
+    cubes: tuple[Path, ...]
     nodules: tuple[Finding, ...]
     excluded: tuple[Finding, ...]
 
@@ -47,14 +52,15 @@ def read_hospital(folder: Path) -> HospitalFolder:
 
     Raises:
         WrongArgument: ``folder`` is not a folder.
-        HospitalData: no scans, two files of one series, or no ``annotations.csv``.
+        HospitalData: no scans and no cubes, two files of one series, or no ``annotations.csv``.
         BadAnnotations: a table that cannot be read.
     """
     if not folder.is_dir():
         raise WrongArgument(f"{folder} is not a folder")
     found = (path for path in folder.glob("scans/*") if _is_scan(path))
     scans = sorted(found, key=lambda path: (path.stem, path.suffix))
-    if not scans:
+    cubes = sorted(path for path in folder.glob("cubes/*") if _is_scan(path) and not path.stem.endswith(MASK_ENDING))
+    if not scans and not cubes:
         raise HospitalData(f"hospital {folder.name}: no .mhd or .mha scan in {folder / 'scans'}")
     for scan, following in pairwise(scans):
         if scan.stem == following.stem:
@@ -64,7 +70,14 @@ def read_hospital(folder: Path) -> HospitalFolder:
         raise HospitalData(f"hospital {folder.name}: {annotations} is missing (an empty table says: no nodules)")
     excluded = folder / "annotations_excluded.csv"
     ignored = read_findings(excluded, excluded=True) if excluded.is_file() else []
-    return HospitalFolder(folder.name, tuple(scans), tuple(read_findings(annotations)), tuple(ignored))
+    nodules = read_findings(annotations)
+    return HospitalFolder(folder.name, tuple(scans), tuple(cubes), tuple(nodules), tuple(ignored))
+
+
+def mask_of_cube(cube: Path) -> Path | None:
+    """The mask file beside a cube, or None."""
+    mask = cube.with_name(f"{cube.stem}{MASK_ENDING}{cube.suffix}")
+    return mask if mask.is_file() else None
 
 
 def _is_scan(path: Path) -> bool:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
 from fedlung.imaging.preprocessing import CELL
 
 Start = tuple[int, int, int]
+Value = TypeVar("Value", bound=np.generic)
 
 
 def start_around(
@@ -40,7 +43,7 @@ def _inside(start: NDArray[np.integer], shape_zyx: Start, patch: int) -> Start:
     return z, y, x
 
 
-def cut(hu_zyx: NDArray[np.int16], start_zyx: Start, patch: int) -> NDArray[np.int16]:
+def cut(hu_zyx: NDArray[Value], start_zyx: Start, patch: int) -> NDArray[Value]:
     """The patch of ``patch``^3 voxels at ``start_zyx``; edge values beyond the end of a short scan."""
     z, y, x = start_zyx
     piece = hu_zyx[z : z + patch, y : y + patch, x : x + patch]

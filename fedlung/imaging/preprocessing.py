@@ -99,6 +99,22 @@ def prepare(volume: CTVolume, recipe: Recipe = RECIPE) -> PreparedScan:
     return PreparedScan(volume.series_uid, hu, geometry, search, lungs.volume_l, warnings)
 
 
+def prepare_piece(volume: CTVolume, recipe: Recipe = RECIPE) -> PreparedScan:
+    """The recipe for a piece of a scan around a nodule: no lungs to find, no crop, the rest is the same.
+
+    Every cell is searched. The far faces that would not fill a cell are cut off, never padded: a repeated face
+    would tell the network where a piece ends.
+    """
+    volume = reorient_to_lps(volume)
+    clipped = np.clip(volume.voxels_zyx, *recipe.window_hu)
+    hu, geometry = resample_isotropic(clipped, volume.geometry, recipe.spacing_mm)
+    d, h, w = (n - n % CELL for n in hu.shape)
+    search = np.ones((d // CELL, h // CELL, w // CELL), dtype=bool)
+    return PreparedScan(
+        volume.series_uid, hu[:d, :h, :w], geometry.crop((0, 0, 0), (d, h, w)), search, lung_volume_l=0.0
+    )
+
+
 def to_unit_interval(hu: NDArray[Any], recipe: Recipe = RECIPE) -> NDArray[np.float32]:
     """The network's input: the HU window mapped to [0, 1]."""
     low, high = recipe.window_hu
