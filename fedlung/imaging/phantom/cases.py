@@ -55,9 +55,9 @@ def _deck(**cards: int) -> tuple[Kind, ...]:
 
 
 CASE_MIXES = (
-    CaseMix(_deck(solid=9, vessel_attached=4, pleural=1, ground_glass=1, part_solid=1), size_exponent=1.6),
-    CaseMix(_deck(solid=1, vessel_attached=1, pleural=8, ground_glass=1, part_solid=5), size_exponent=0.8),
-    CaseMix(_deck(solid=1, vessel_attached=1, pleural=1, ground_glass=12, part_solid=1), size_exponent=1.15),
+    CaseMix(_deck(solid=8, vessel_attached=4, pleural=2, ground_glass=1, part_solid=1), size_exponent=1.6),
+    CaseMix(_deck(solid=2, vessel_attached=2, pleural=6, ground_glass=1, part_solid=5), size_exponent=0.8),
+    CaseMix(_deck(solid=3, vessel_attached=2, pleural=2, ground_glass=7, part_solid=2), size_exponent=1.15),
 )
 
 
