@@ -27,7 +27,7 @@ class TrainingOptions:
     """
 
     patch: int = 32
-    batch: int = 4
+    batch: int = 8
     patches_per_scan: int = 96
     positive_share: float = 0.5
     mined_scans: int = 0
