@@ -18,7 +18,7 @@ help: ## show this list
 install: $(READY) ## make .venv and install what the program and its checks need
 
 run: $(READY) data/demo data/demo_heldout ## demo: three phantom hospitals train together, then the model reads a new scan
-	$(PYTHON) federated_training.py --data data/demo --rounds 3 --out models/demo.pth
+	$(PYTHON) federated_training.py --data data/demo --rounds 5 --out models/demo.pth
 	scan=$$(ls data/demo_heldout/*/scans/*.mhd | head -n 1) && \
 	$(PYTHON) federated_inference_utils.py "$$scan" --model models/demo.pth --out out/demo
 	@echo "Nodules of the new scan: out/demo/nodules.csv, pictures: out/demo/nodule_*.png"

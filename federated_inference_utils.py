@@ -35,7 +35,7 @@ from fedlung.imaging.volume import CTVolume
 from fedlung.stores.checkpoints import Checkpoint
 from train_simple_model import build_network, load_model
 
-DEFAULT_THRESHOLD = 0.3
+DEFAULT_THRESHOLD = 0.5
 """Shown from this probability on when neither the caller nor the model says otherwise."""
 
 
