@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import fedlung.openmp  # noqa: F401 - for its effect, as in the program; peers inherit the variable
+
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import federated_vs_alone, froc_speed
+from benchmarks import (
+    aggregation_vs_flower,
+    federated_vs_alone,
+    froc_speed,
+    gemm_peak,
+    inference_vs_monai,
+    round_overhead,
+    training_step,
+)
 from benchmarks.tables import READMES, RESULTS, ROOT, put
 
 BENCHMARKS: dict[str, Callable[[Path], str]] = {
     "froc_speed": froc_speed.run,
+    "inference_vs_monai": inference_vs_monai.run,
+    "training_step": training_step.run,
+    "gemm_peak": gemm_peak.run,
+    "aggregation_vs_flower": aggregation_vs_flower.run,
+    "round_overhead": round_overhead.run,
     "federated_vs_alone": federated_vs_alone.run,
 }
 

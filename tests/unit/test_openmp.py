@@ -1,4 +1,4 @@
-"""Every front asks OpenMP for sleeping threads before torch is loaded, and leaves a person's own choice alone."""
+"""Every front bounds OpenMP's spinning before torch is loaded, and leaves a person's own choice alone."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from fedlung.openmp import SPIN_COUNT
+
 ROOT = Path(__file__).resolve().parents[2]
 FRONTS = ("train_simple_model", "federated_training", "federated_inference_utils")
 SPY = """
@@ -16,7 +18,7 @@ import builtins, os, sys
 real = builtins.__import__
 def spy(name, *rest):
     if name == "torch" and "torch" not in sys.modules:
-        print(os.environ.get("OMP_WAIT_POLICY"))
+        print(os.environ.get("OMP_WAIT_POLICY"), os.environ.get("GOMP_SPINCOUNT"))
         sys.exit()
     return real(name, *rest)
 builtins.__import__ = spy
@@ -25,12 +27,21 @@ import {front}
 
 
 @pytest.mark.parametrize("front", FRONTS)
-@pytest.mark.parametrize(("chosen", "expected"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
-def test_the_policy_stands_when_torch_is_loaded(front: str, chosen: str | None, expected: str) -> None:
-    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
-    if chosen is not None:
-        environment["OMP_WAIT_POLICY"] = chosen
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [
+        ({}, ["None", str(SPIN_COUNT)]),
+        ({"OMP_WAIT_POLICY": "ACTIVE"}, ["ACTIVE", "None"]),
+        ({"GOMP_SPINCOUNT": "7"}, ["None", "7"]),
+    ],
+)
+def test_the_setting_stands_when_torch_is_loaded(front: str, chosen: dict[str, str], expected: list[str]) -> None:
+    kept = {name: value for name, value in os.environ.items() if name not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")}
     result = subprocess.run(
-        [sys.executable, "-c", SPY.format(front=front)], cwd=ROOT, env=environment, capture_output=True, text=True
+        [sys.executable, "-c", SPY.format(front=front)],
+        cwd=ROOT,
+        env=kept | chosen,
+        capture_output=True,
+        text=True,
     )
-    assert result.stdout.split() == [expected], result.stderr
+    assert result.stdout.split() == expected, result.stderr
