@@ -113,15 +113,15 @@ def _largest_air_inside(air: BoolArray, voxel_ml: float) -> BoolArray | None:
 
 
 def _close(mask: BoolArray, spacing_zyx_mm: tuple[float, float, float], radius_mm: float) -> BoolArray:
-    """Morphological closing with a ball, through two distance maps, then slice-wise hole filling.
+    """Morphological closing with a ball, by distances, then slice-wise hole filling.
 
     Only the mask's bounding box is worked on, padded so that the ball fits around it.
     """
     box = ndimage.find_objects(mask.astype(np.int8))[0]
     margins = [int(np.ceil(radius_mm / step)) + 1 for step in spacing_zyx_mm]
     padded = np.pad(mask[box], [(margin, margin) for margin in margins])
-    near = ndimage.distance_transform_edt(~padded, sampling=spacing_zyx_mm) <= radius_mm
-    closed = ndimage.distance_transform_edt(near, sampling=spacing_zyx_mm) > radius_mm
+    near = _within(padded, spacing_zyx_mm, radius_mm)
+    closed = ~_within(~near, spacing_zyx_mm, radius_mm)
     inner = closed[tuple(slice(margin, -margin) for margin in margins)] | mask[box]
     result = np.zeros_like(mask)
     result[box] = np.stack([ndimage.binary_fill_holes(plane) for plane in inner])
@@ -129,11 +129,36 @@ def _close(mask: BoolArray, spacing_zyx_mm: tuple[float, float, float], radius_m
 
 
 def dilate(mask: BoolArray, spacing_zyx_mm: tuple[float, float, float], radius_mm: float) -> BoolArray:
-    """All voxels within ``radius_mm`` of the mask."""
-    if not mask.any():
-        return mask.copy()
-    grown: BoolArray = ndimage.distance_transform_edt(~mask, sampling=spacing_zyx_mm) <= radius_mm
+    """All voxels whose centre is within ``radius_mm`` of the centre of a voxel of the mask."""
+    grown = mask.copy()
+    if mask.any():
+        box = ndimage.find_objects(mask.astype(np.int8))[0]
+        margins = [int(radius_mm / step) + 1 for step in spacing_zyx_mm]
+        around = tuple(slice(max(0, s.start - m), s.stop + m) for s, m in zip(box, margins, strict=True))
+        grown[around] = _within(mask[around], spacing_zyx_mm, radius_mm)
     return grown
+
+
+def _within(mask: BoolArray, spacing_zyx_mm: tuple[float, float, float], radius_mm: float) -> BoolArray:
+    """Where the distance to the mask is at most ``radius_mm``: a Euclidean distance transform that ends there.
+
+    Squared distances add up axis by axis (Felzenszwalb and Huttenlocher 2012, "Distance Transforms of Sampled
+    Functions"); with a small radius, trying every step of an axis is several times as quick as the whole transform::
+
+        along one axis, step 2 mm:   new[i] = min(old[i], old[i-1] + 4, old[i+1] + 4, old[i-2] + 16, ...)
+    """
+    limit = radius_mm**2 * (1 + 1e-6)  # a ball that touches a voxel centre holds it, whatever float32 rounds
+    squared = np.where(mask, np.float32(0), np.float32(np.inf))
+    for axis, step in enumerate(spacing_zyx_mm):
+        source = np.moveaxis(squared, axis, 0)
+        target = source.copy()
+        for k in range(1, min(int(radius_mm / step), len(source) - 1) + 1):
+            farther = source + np.float32((k * step) ** 2)
+            np.minimum(target[k:], farther[:-k], out=target[k:])
+            np.minimum(target[:-k], farther[k:], out=target[:-k])
+        squared = np.moveaxis(target, 0, axis)
+    found: BoolArray = squared <= limit
+    return found
 
 
 def _body_box(coarse: NDArray[np.float32], grid: Geometry, reason: str) -> LungMask:

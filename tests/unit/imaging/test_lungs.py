@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from fedlung.imaging.annotations import read_findings
 from fedlung.imaging.geometry import Geometry
@@ -100,3 +101,16 @@ def test_all_real_nodules_lie_in_the_lungs(real_ct: Path):
                 assert grown[tuple(np.rint(lungs.geometry.world_to_index(finding.center_xyz_mm)).astype(int))]
                 found += 1
     assert found == 8
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_dilating_is_a_threshold_of_the_whole_distance_transform(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    mask = random.random(random.integers(1, 24, size=3)) < random.choice([0.002, 0.05, 0.4])
+    mask[tuple(random.integers(mask.shape))] = True
+    spacing_zyx_mm = (2.0, 2.0, 2.0) if seed % 2 else tuple(random.uniform(0.6, 3.0, size=3).tolist())
+    radius_mm = float(random.choice([3.0, 5.0, 10.0]))
+
+    expected = ndimage.distance_transform_edt(~mask, sampling=spacing_zyx_mm) <= radius_mm
+
+    np.testing.assert_array_equal(dilate(mask, spacing_zyx_mm, radius_mm), expected)
