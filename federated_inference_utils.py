@@ -42,12 +42,12 @@ DEFAULT_THRESHOLD = 0.5
 class FederatedLungNodulePredictor:
     """Finds nodules with one trained model; load once, predict many scans."""
 
-    def __init__(self, model_file: Path, *, device: str = "auto", plan: WindowPlan = WindowPlan()) -> None:
+    def __init__(self, model_file: Path, *, device: str = "auto", plan: WindowPlan | None = None) -> None:
         """
         Args:
             model_file: a checkpoint of ``Simple3DUNet`` with its ``.sha256`` beside it.
             device: auto, cpu or cuda.
-            plan: windows that the scan is read in.
+            plan: windows that a scan is read in; None chooses them by the size of the scan.
 
         Raises:
             BadCheckpoint, ArchitectureMismatch: the file is damaged, unsafe, or another network's.

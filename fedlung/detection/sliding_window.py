@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -22,16 +23,50 @@ GRID = 16
 """Windows are multiples of this: cells of 2 voxels, halved three times by the U-Net."""
 
 
+MOST_VOXELS = 2**23
+"""Of one window: the network needs about 100 bytes for each, so under 1 GB."""
+OVERLAP = 16
+
+
 @dataclass(frozen=True)
 class WindowPlan:
-    """Edge of the windows and how far neighbours overlap, voxels (= mm); both multiples of 16."""
+    """Edges of the windows along z, y, x and how far neighbours overlap, voxels (= mm); all multiples of 16."""
 
-    edge: int = 96
-    overlap: int = 16
+    edges_zyx: tuple[int, int, int]
+    overlap: int = OVERLAP
 
     def __post_init__(self) -> None:
-        if self.edge % GRID or self.overlap % GRID or not 0 < self.overlap <= self.edge // 2:
-            raise ValueError(f"edge and overlap must be multiples of {GRID}, overlap at most half, got {self}")
+        if any(n % GRID for n in (*self.edges_zyx, self.overlap)) or not 0 < self.overlap <= min(self.edges_zyx) // 2:
+            raise ValueError(f"edges and overlap must be multiples of {GRID}, overlap at most half, got {self}")
+
+    @classmethod
+    def for_scan(cls, shape_zyx: tuple[int, ...], most_voxels: int = MOST_VOXELS) -> WindowPlan:
+        """Windows that fit in memory with little overlap: that is computed twice, and the network sees an edge there.
+
+        ::
+
+            scan 294 x 214 x 276        one window would be 304 x 224 x 288, over 2**23 voxels
+                                        two slabs: 160 x 224 x 288, still over
+                                        three:     112 x 224 x 288
+        """
+        counts: tuple[int, ...] = (1, 1, 1)
+        while math.prod(edges := _edges(shape_zyx, counts)) > most_voxels and max(edges) > 2 * OVERLAP:
+            cuts = [
+                tuple(n + (axis == cut) for axis, n in enumerate(counts))
+                for cut in range(3)
+                if edges[cut] > 2 * OVERLAP
+            ]
+            counts = min(cuts, key=lambda counts: math.prod(counts) * math.prod(_edges(shape_zyx, counts)))
+        return cls(edges)
+
+
+def _edges(shape_zyx: tuple[int, ...], counts: tuple[int, ...]) -> tuple[int, int, int]:
+    """Edges of ``counts`` windows that cover the axes with ``OVERLAP``, rounded up to the grid."""
+    d, h, w = (
+        max(2 * OVERLAP, -(-(size + (n - 1) * OVERLAP) // (n * GRID)) * GRID)
+        for size, n in zip(shape_zyx, counts, strict=True)
+    )
+    return d, h, w
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,26 +110,27 @@ def read_scan(
     network: Network,
     scan: PreparedScan,
     *,
-    plan: WindowPlan = WindowPlan(),
+    plan: WindowPlan | None = None,
     device: torch.device,
     on_progress: Callable[[float], None] | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> ScanMaps:
-    """All windows that hold a part of the search region, merged.
+    """All windows that hold a part of the search region, merged; ``plan`` is `WindowPlan.for_scan` if not given.
 
     Raises:
         Stopped: ``should_stop`` said so between two windows.
         FedLungError: the network answered NaN or infinite values; nothing is known about the scan then.
     """
+    plan = plan or WindowPlan.for_scan(scan.hu_zyx.shape)
     heat = _Merge(5, scan.search_zyx.shape, CELL)
     mask = _Merge(1, scan.hu_zyx.shape, 1)
     windows = window_starts(scan.search_zyx, scan.hu_zyx.shape, plan)
-    cell_weight = _ramp(plan.edge // CELL, plan.overlap // CELL)
-    voxel_weight = _ramp(plan.edge, plan.overlap)
+    cell_weight = _ramp([edge // CELL for edge in plan.edges_zyx], plan.overlap // CELL)
+    voxel_weight = _ramp(plan.edges_zyx, plan.overlap)
     for number, start in enumerate(windows):
         if should_stop():
             raise Stopped("reading the scan was stopped")
-        patch = torch.from_numpy(to_unit_interval(cut(scan.hu_zyx, start, plan.edge)))[None, None].to(device)
+        patch = torch.from_numpy(to_unit_interval(cut(scan.hu_zyx, start, plan.edges_zyx)))[None, None].to(device)
         heads = network(patch)
         cells = torch.cat([heads.heat_logits.sigmoid(), heads.log_diameter, heads.offset_zyx], dim=1)
         if not bool(torch.isfinite(cells).all()):
@@ -109,16 +145,17 @@ def read_scan(
 
 def window_starts(search_zyx: NDArray[np.bool_], shape_zyx: tuple[int, ...], plan: WindowPlan) -> list[Start]:
     """Starts of the windows that hold any search cell, in array order."""
+    axes = [axis_starts(size, edge, plan.overlap) for size, edge in zip(shape_zyx, plan.edges_zyx, strict=True)]
+    d, h, w = (edge // CELL for edge in plan.edges_zyx)
     starts = []
-    for start in product(*(axis_starts(size, plan) for size in shape_zyx)):
+    for start in product(*axes):
         z, y, x = (value // CELL for value in start)
-        n = plan.edge // CELL
-        if search_zyx[z : z + n, y : y + n, x : x + n].any():
+        if search_zyx[z : z + d, y : y + h, x : x + w].any():
             starts.append((start[0], start[1], start[2]))
     return starts
 
 
-def axis_starts(size: int, plan: WindowPlan) -> list[int]:
+def axis_starts(size: int, edge: int, overlap: int) -> list[int]:
     """Even starts along one axis, spread evenly, the last window ending at the last voxel.
 
     ::
@@ -126,14 +163,17 @@ def axis_starts(size: int, plan: WindowPlan) -> list[int]:
         size 150, edge 96, overlap 16:      0 ........ 96
                                                   54 ........ 150
     """
-    if size <= plan.edge:
+    if size <= edge:
         return [0]
-    count = 1 + -(-(size - plan.edge) // (plan.edge - plan.overlap))
-    return [round(index * (size - plan.edge) / (count - 1) / CELL) * CELL for index in range(count)]
+    count = 1 + -(-(size - edge) // (edge - overlap))
+    return [round(index * (size - edge) / (count - 1) / CELL) * CELL for index in range(count)]
 
 
-def _ramp(edge: int, overlap: int) -> FloatArray:
-    """Weights (edge^3): 1 inside, falling linearly over ``overlap`` towards each face, never 0."""
-    distance = np.minimum(np.arange(edge), np.arange(edge)[::-1]) + 1
-    line = np.minimum(1.0, distance / overlap).astype(np.float32)
-    return line[:, None, None] * line[None, :, None] * line[None, None, :]
+def _ramp(edges_zyx: Sequence[int], overlap: int) -> FloatArray:
+    """Weights of shape ``edges_zyx``: 1 inside, falling linearly over ``overlap`` towards each face, never 0."""
+    lines = []
+    for edge in edges_zyx:
+        distance = np.minimum(np.arange(edge), np.arange(edge)[::-1]) + 1
+        lines.append(np.minimum(1.0, distance / overlap).astype(np.float32))
+    z, y, x = lines
+    return z[:, None, None] * y[None, :, None] * x[None, None, :]

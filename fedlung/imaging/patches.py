@@ -43,9 +43,11 @@ def _inside(start: NDArray[np.integer], shape_zyx: Start, patch: int) -> Start:
     return z, y, x
 
 
-def cut(hu_zyx: NDArray[Value], start_zyx: Start, patch: int) -> NDArray[Value]:
-    """The patch of ``patch``^3 voxels at ``start_zyx``; edge values beyond the end of a short scan."""
+def cut(values_zyx: NDArray[Value], start_zyx: Start, edges_zyx: int | Start) -> NDArray[Value]:
+    """The piece of ``edges_zyx`` voxels (one number: a cube) at ``start_zyx``; edge values beyond the end of a short
+    scan."""
     z, y, x = start_zyx
-    piece = hu_zyx[z : z + patch, y : y + patch, x : x + patch]
-    missing = [(0, patch - n) for n in piece.shape]
+    d, h, w = (edges_zyx,) * 3 if isinstance(edges_zyx, int) else edges_zyx
+    piece = values_zyx[z : z + d, y : y + h, x : x + w]
+    missing = [(0, edge - n) for edge, n in zip((d, h, w), piece.shape, strict=True)]
     return np.pad(piece, missing, mode="edge") if any(after for _, after in missing) else np.array(piece)

@@ -61,7 +61,7 @@ def _windows_seen(scan: PreparedScan) -> list[np.ndarray]:
         cells = torch.zeros(1, 1, *(count // CELL for count in x.shape[2:]))
         return Heads(cells, cells, torch.cat([cells] * 3, dim=1), torch.zeros_like(x))
 
-    read_scan(spy, scan, plan=WindowPlan(PATCH, 16), device=torch.device("cpu"))
+    read_scan(spy, scan, plan=WindowPlan((PATCH,) * 3, 16), device=torch.device("cpu"))
     return seen
 
 

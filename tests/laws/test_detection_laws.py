@@ -181,7 +181,7 @@ def _constant(x: torch.Tensor) -> Heads:
 
 
 plans = st.integers(2, 4).flatmap(
-    lambda n: st.integers(1, n // 2).map(lambda overlap: WindowPlan(n * GRID, overlap * GRID))
+    lambda n: st.integers(1, n // 2).map(lambda overlap: WindowPlan((n * GRID,) * 3, overlap * GRID))
 )
 
 

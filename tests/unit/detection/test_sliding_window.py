@@ -17,7 +17,7 @@ from fedlung.imaging.preprocessing import CELL, PreparedScan, to_unit_interval
 
 CPU = torch.device("cpu")
 plans = st.integers(2, 8).flatmap(
-    lambda n: st.integers(1, n // 2).map(lambda overlap: WindowPlan(n * GRID, overlap * GRID))
+    lambda n: st.integers(1, n // 2).map(lambda overlap: WindowPlan((n * GRID,) * 3, overlap * GRID))
 )
 
 
@@ -43,31 +43,31 @@ def _expected(scan: PreparedScan) -> ScanMaps:
 
 @given(st.integers(1, 300).map(lambda n: 2 * n), plans)
 def test_windows_cover_an_axis_and_overlap_as_planned(size, plan):
-    starts = axis_starts(size, plan)
+    starts = axis_starts(size, plan.edges_zyx[0], plan.overlap)
     assert starts[0] == 0
     assert all(start % CELL == 0 for start in starts)
-    assert starts[-1] + plan.edge == size or (len(starts) == 1 and size <= plan.edge)
+    assert starts[-1] + plan.edges_zyx[0] == size or (len(starts) == 1 and size <= plan.edges_zyx[0])
     steps = np.diff(starts)
     assert (steps > 0).all()
     # Starts are rounded to whole cells, so neighbours may overlap by one cell less than planned.
-    assert (steps <= plan.edge - plan.overlap + CELL).all()
+    assert (steps <= plan.edges_zyx[0] - plan.overlap + CELL).all()
 
 
 def test_the_drawn_example_of_window_starts():
-    assert axis_starts(150, WindowPlan(96, 16)) == [0, 54]
-    assert axis_starts(96, WindowPlan(96, 16)) == [0]
-    assert axis_starts(98, WindowPlan(96, 16)) == [0, 2]
+    assert axis_starts(150, 96, 16) == [0, 54]
+    assert axis_starts(96, 96, 16) == [0]
+    assert axis_starts(98, 96, 16) == [0, 2]
 
 
 @pytest.mark.parametrize(("edge", "overlap"), [(96, 0), (96, 64), (90, 16), (96, 8), (16, 16), (0, 0)])
 def test_a_plan_off_the_grid_is_refused(edge, overlap):
     with pytest.raises(ValueError, match="multiples of 16"):
-        WindowPlan(edge, overlap)
+        WindowPlan((edge,) * 3, overlap)
 
 
 def test_only_windows_with_a_part_of_the_search_region_are_read():
     search = np.zeros((48, 16, 16), dtype=bool)
-    plan = WindowPlan(32, 16)
+    plan = WindowPlan((32,) * 3, 16)
     assert window_starts(search, (96, 32, 32), plan) == []
     search[20, 3, 3] = True  # voxels 40 and 41
     assert window_starts(search, (96, 32, 32), plan) == [(16, 0, 0), (32, 0, 0)]
@@ -75,7 +75,7 @@ def test_only_windows_with_a_part_of_the_search_region_are_read():
     assert len(window_starts(search, (96, 32, 32), plan)) == 5
 
 
-@pytest.mark.parametrize("plan", [WindowPlan(32, 16), WindowPlan(48, 16), WindowPlan(64, 32)])
+@pytest.mark.parametrize("plan", [WindowPlan((32,) * 3, 16), WindowPlan((48,) * 3, 16), WindowPlan((64,) * 3, 32)])
 @pytest.mark.parametrize("shape", [(70, 54, 82), (20, 100, 34), (32, 32, 32), (2, 2, 2)])
 def test_the_maps_do_not_depend_on_the_windows(plan, shape):
     scan = _scan(shape)
@@ -89,14 +89,14 @@ def test_the_maps_do_not_depend_on_the_windows(plan, shape):
 def test_where_no_window_was_the_maps_are_zero():
     search = np.zeros((64, 16, 16), dtype=bool)
     search[:8] = True
-    maps = read_scan(local_network, _scan((128, 32, 32), search), plan=WindowPlan(32, 16), device=CPU)
+    maps = read_scan(local_network, _scan((128, 32, 32), search), plan=WindowPlan((32,) * 3, 16), device=CPU)
     assert (maps.heat[:8] > 0).all()
     assert not maps.heat[-16:].any()
     assert not maps.mask[-32:].any()
 
 
 def test_in_an_overlap_the_window_with_the_farther_border_counts_more():
-    plan = WindowPlan(32, 16)
+    plan = WindowPlan((32,) * 3, 16)
     seen = []
 
     def number_of_window(x: torch.Tensor) -> Heads:
@@ -116,7 +116,7 @@ def test_in_an_overlap_the_window_with_the_farther_border_counts_more():
 
 def test_progress_is_told_and_a_stop_is_obeyed():
     told: list[float] = []
-    scan, plan = _scan((80, 32, 32)), WindowPlan(32, 16)
+    scan, plan = _scan((80, 32, 32)), WindowPlan((32,) * 3, 16)
     read_scan(local_network, scan, plan=plan, device=CPU, on_progress=told.append)
     assert told == [0.25, 0.5, 0.75, 1.0]
     with pytest.raises(Stopped):
@@ -130,5 +130,20 @@ def test_a_mapped_read_only_scan_is_read_without_a_warning(tmp_path):
     scan = _scan((32, 32, 32))
     np.save(tmp_path / "hu.npy", scan.hu_zyx)
     mapped = PreparedScan("1.2.3", np.load(tmp_path / "hu.npy", mmap_mode="r"), scan.geometry, scan.search_zyx, 4.0)
-    found = read_scan(local_network, mapped, plan=WindowPlan(32, 16), device=CPU)
+    found = read_scan(local_network, mapped, plan=WindowPlan((32,) * 3, 16), device=CPU)
     np.testing.assert_allclose(found.mask, _expected(scan).mask, atol=1e-5)
+
+
+@given(st.tuples(*[st.integers(1, 200).map(lambda n: 2 * n)] * 3), st.integers(32**3, 2**22))
+def test_the_plan_for_a_scan_fits_in_memory_and_covers_it(shape, most_voxels):
+    plan = WindowPlan.for_scan(shape, most_voxels)
+    assert np.prod(plan.edges_zyx) <= most_voxels
+    for size, edge in zip(shape, plan.edges_zyx, strict=True):
+        starts = axis_starts(size, edge, plan.overlap)
+        assert starts[-1] + edge >= size
+    if np.prod([max(32, -(-size // GRID) * GRID) for size in shape]) <= most_voxels:
+        assert len(window_starts(np.ones([-(-n // CELL) for n in shape], bool), shape, plan)) == 1
+
+
+def test_the_drawn_example_of_a_plan():
+    assert WindowPlan.for_scan((294, 214, 276), 2**23).edges_zyx == (112, 224, 288)
