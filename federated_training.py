@@ -20,50 +20,43 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
-from fedlung import __version__
+from fedlung import __version__, events
 from fedlung.command_line import Arguments, interrupts_call, make_room_for, run_command
 from fedlung.detection.training_options import TrainingOptions, add_training_arguments
 from fedlung.errors import FedLungError, RefusedUpdate, Stopped, WrongArgument
-from fedlung.events import (
-    FAILED,
-    FINISHED,
-    PAUSED,
-    RUNNING,
-    STOPPED,
-    ClientProgress,
-    Event,
-    RoundFinished,
-    RoundStarted,
-)
+from fedlung.events import ClientProgress, Event, RoundFinished, RoundStarted
 from fedlung.federation.client_threads import Answered, CameLate, ClientThreads, Failed, Progressed, in_words
 from fedlung.federation.local_training import LocalTrainer
 from fedlung.federation.options import RunOptions
 from fedlung.federation.round_tally import RoundTally, finite_numbers
 from fedlung.federation.sampling import client_seed
-from fedlung.federation.strategies import FedAvg, Strategy, make_strategy
+from fedlung.federation.strategies import FedAvg, Strategy
 from fedlung.federation.updates import ClientUpdate, Instruction, LocalPlan, ServerState
 from fedlung.federation.validation import UpdateLimits, check_update, unlike_or_none
 from fedlung.federation.weights import Weights, all_finite, delta_between, read_only
 from fedlung.imaging.hospital_folder import hospital_folders
 from fedlung.stores.checkpoints import save_checkpoint
-from fedlung.stores.run_arguments import add_run_arguments, chosen_hospitals, open_run, parse_run_arguments, run_options
+from fedlung.stores.run_arguments import (
+    add_run_arguments,
+    chosen_hospitals,
+    open_run,
+    parse_run_arguments,
+    run_options,
+    run_strategy,
+)
 from fedlung.stores.run_checkpoints import restore_last_round, save_round
 from fedlung.stores.run_curves import draw_curves
 from fedlung.stores.run_recorder import RunRecorder
 from fedlung.stores.run_text import round_line, rounds_table
 from fedlung.stores.runs import RunFolder
-from train_simple_model import (
-    ARCHITECTURE,
-    LEARNING_RATE,
-    initial_weights,
-    open_hospital,
-)
+from train_simple_model import ARCHITECTURE, LEARNING_RATE, initial_weights, open_hospital
 
 logger = logging.getLogger(__name__)
 
@@ -93,6 +86,8 @@ class FederatedClient:
             RefusedUpdate: the trainer gave back other arrays than it got.
         """
         started = time.perf_counter()
+        if on_progress is not None:
+            on_progress(0.0)
         result = self.trainer.train(
             instruction.weights,
             learning_rate=instruction.plan.learning_rate,
@@ -234,12 +229,12 @@ class FedAvgCoordinator:
         except (Stopped, KeyboardInterrupt):
             kept = f"round {self._complete} of {self.options.rounds} is kept"
             reason = f"stopped: {kept}; go on with --resume {self.folder.path}"
-            self._recorder.end(STOPPED, self._complete, reason)
+            self._recorder.end(events.STOPPED, self._complete, reason)
             raise Stopped(reason) from None
         except Exception as error:
-            self._recorder.end(FAILED, self._complete, in_words(error))
+            self._recorder.end(events.FAILED, self._complete, in_words(error))
             raise
-        self._recorder.end(FINISHED, self._complete)
+        self._recorder.end(events.FINISHED, self._complete)
         return self.server.state
 
     def _begin(self) -> None:
@@ -251,13 +246,13 @@ class FedAvgCoordinator:
         self._complete = self.server.state.round
         for sentence in damaged:
             self._recorder.notice(sentence)
-        self._recorder.status(RUNNING, self._complete)
+        self._recorder.status(events.RUNNING, self._complete)
 
     def _wait_or_stop(self) -> None:
         if not self._going.is_set():
-            self._recorder.status(PAUSED, self._complete)
+            self._recorder.status(events.PAUSED, self._complete)
             self._going.wait()
-            self._recorder.status(RUNNING, self._complete)
+            self._recorder.status(events.RUNNING, self._complete)
         if self._stopping.is_set():
             raise Stopped("the run was stopped")
 
@@ -296,7 +291,8 @@ class FedAvgCoordinator:
                 self._recorder.came_late(message.client_id, message.work)
             elif (reason := self._refusal_or_none(message)) is not None:
                 tally.drop(message.client_id, reason)
-                self._recorder.progress(instruction.round, message.client_id, "dropped", reason=reason)
+                state = "late" if isinstance(message, Failed) and message.late else "dropped"
+                self._recorder.progress(instruction.round, message.client_id, state, reason=reason)
             elif isinstance(message, Answered):
                 tally.accept(message.answer, message.seconds)
                 self._recorder.progress(instruction.round, message.client_id, "done", 1.0)
@@ -357,34 +353,45 @@ class _Screen:
             print(round_line(event.to_json()), flush=True)  # noqa: T201 - the output of the command
 
 
-def _parser() -> Arguments:
+def run_parser() -> Arguments:
+    """The arguments of a run. What starts one in another way fills in the same names."""
     parser = Arguments("federated_training.py", "Train one model across hospitals; no scan leaves its hospital.")
     add_run_arguments(parser, learning_rate=LEARNING_RATE, cores=os.cpu_count() or 1)
     add_training_arguments(parser)
     return parser
 
 
+def open_coordinator(
+    arguments: argparse.Namespace,
+    clients: Sequence[FederatedClient],
+    folder: RunFolder,
+    on_event: Callable[[Event], None],
+    prepare_thread: Callable[[int], None] = torch.set_num_threads,
+) -> FedAvgCoordinator:
+    """Leads the run of ``arguments``; ``prepare_thread`` gets each hospital thread's share of processor threads."""
+    scans = {client.client_id: client.trainer.num_examples for client in clients}
+    threads = max(1, arguments.threads // min(arguments.concurrent, len(clients)))
+    return FedAvgCoordinator(
+        FederatedServer(run_strategy(arguments), initial_weights(arguments.seed), UpdateLimits(declared=scans)),
+        clients,
+        run_options(arguments),
+        folder=folder,
+        architecture=ARCHITECTURE,
+        on_event=on_event,
+        prepare_thread=partial(prepare_thread, threads),
+    )
+
+
 def _train(argv: Sequence[str] | None) -> None:
-    arguments = parse_run_arguments(_parser(), argv)
+    arguments = parse_run_arguments(run_parser(), argv)
     options = run_options(arguments)
     make_room_for(arguments.out)
-    strategy = make_strategy(arguments.strategy, dict(arguments.strategy_option))
-    clients = _open_clients(arguments, strategy)
+    clients = _open_clients(arguments)
     scans = {client.client_id: client.trainer.num_examples for client in clients}
     options.check_hospitals(list(scans))
-    server = FederatedServer(strategy, initial_weights(arguments.seed), UpdateLimits(declared=scans))
     screen = _Screen()
     with open_run(arguments, scans) as folder:
-        threads = max(1, arguments.threads // min(arguments.concurrent, len(clients)))
-        coordinator = FedAvgCoordinator(
-            server,
-            clients,
-            options,
-            folder=folder,
-            architecture=ARCHITECTURE,
-            on_event=screen.show,
-            prepare_thread=partial(torch.set_num_threads, threads),
-        )
+        coordinator = open_coordinator(arguments, clients, folder, screen.show)
         try:
             with screen.progress, interrupts_call(coordinator.stop):
                 state = coordinator.run()
@@ -403,22 +410,24 @@ def _finish(folder: RunFolder, state: ServerState, arguments: argparse.Namespace
     print("\n".join(lines))  # noqa: T201 - the result of the command
 
 
-def _open_clients(arguments: argparse.Namespace, strategy: Strategy) -> list[FederatedClient]:
+def open_client(folder: Path, arguments: argparse.Namespace) -> FederatedClient:
+    """The hospital in ``folder`` as a client of the run; raises as `open_hospital` does."""
+    beside = arguments.val / folder.name if arguments.val is not None else None
+    trainer = open_hospital(
+        folder,
+        cache=arguments.cache,
+        options=TrainingOptions.from_arguments(arguments),
+        report=logger.warning,
+        validation=beside if beside is not None and beside.is_dir() else None,
+        held_out_share=arguments.held_out,
+    )
+    return FederatedClient(folder.name, trainer, run_strategy(arguments), validates=len(trainer.validation) > 0)
+
+
+def _open_clients(arguments: argparse.Namespace) -> list[FederatedClient]:
     """Raises WrongArgument for folders or names that are not there, HospitalData for one without scans."""
-    if arguments.val is not None and not arguments.val.is_dir():
-        raise WrongArgument(f"--val: {arguments.val} is not a folder")
-    clients = []
-    for folder in chosen_hospitals(hospital_folders(arguments.data), arguments):
-        held_out = arguments.val / folder.name if arguments.val is not None else None
-        validates = held_out is not None and held_out.is_dir()
-        trainer = open_hospital(
-            folder,
-            cache=arguments.cache,
-            options=TrainingOptions.from_arguments(arguments),
-            report=logger.warning,
-            validation=held_out if validates else None,
-        )
-        clients.append(FederatedClient(folder.name, trainer, strategy, validates=validates))
+    folders = chosen_hospitals(hospital_folders(arguments.data), arguments)
+    clients = [open_client(folder, arguments) for folder in folders]
     if arguments.val is not None and not any(client.validates for client in clients):
         raise WrongArgument(f"--val: {arguments.val} has no folder of a hospital's name")
     return clients

@@ -30,7 +30,9 @@ from torch.nn import functional
 from fedlung.command_line import Arguments, interrupts_call, make_room_for, run_command
 from fedlung.detection.augmentation import augment
 from fedlung.detection.hard_negatives import HardNegative, find_hard_negatives
+from fedlung.detection.hold_out import hold_out
 from fedlung.detection.losses import Heads, Targets, detection_loss
+from fedlung.detection.standardized_convolution import RELU_GAIN, StandardizedConv3d, rectified
 from fedlung.detection.targets import PatchTargets, draw_targets
 from fedlung.detection.training_options import TrainingOptions, add_training_arguments, choose_device
 from fedlung.detection.training_scan import TrainingScan, open_training_cubes, open_training_scans
@@ -47,37 +49,42 @@ Weights = dict[str, np.ndarray]
 # --- the network -----------------------------------------------------------------------------------------
 
 CHANNELS = (16, 32, 64, 128)
-ARCHITECTURE: dict[str, Any] = {"name": "Simple3DUNet", "channels": list(CHANNELS), "recipe": RECIPE.to_json()}
+ARCHITECTURE: dict[str, Any] = {
+    "name": "Simple3DUNet",
+    "channels": list(CHANNELS),
+    "convolutions": "weight-standardized",
+    "recipe": RECIPE.to_json(),
+}
 """Stored in every checkpoint and compared when one is read: other numbers are another model."""
 
 RARE = -4.6
 """Initial heat logit: sigmoid(-4.6) = 0.01, so that the first steps are not spent on unlearning "nodule"."""
 MEDIAN_LOG_DIAMETER = 1.86
 """ln 6.4 mm, the median of LUNA16: where the size head starts."""
+INPUT_MEAN, INPUT_SCALE = 0.25, 3.0
+"""A patch of lung in the unit interval has about this mean and, times the scale, a variance near 1."""
 
 
 class ConvBlock(nn.Module):
-    """Two 3x3x3 convolutions with GroupNorm and a shortcut (no in-place operation: per-sample gradients)."""
+    """Two 3x3x3 convolutions with a shortcut, rectified input (no in-place operation: per-sample gradients)."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv3d(inputs, outputs, 3, padding=1, bias=False)
-        self.norm1 = nn.GroupNorm(8, outputs)
-        self.conv2 = nn.Conv3d(outputs, outputs, 3, padding=1, bias=False)
-        self.norm2 = nn.GroupNorm(8, outputs)
-        self.shortcut = nn.Identity() if inputs == outputs else nn.Conv3d(inputs, outputs, 1, bias=False)
+        self.part = RELU_GAIN / math.sqrt(2)  # of two summands, each of variance 1/2
+        self.conv1 = StandardizedConv3d(inputs, outputs, 3, padding=1)
+        self.conv2 = StandardizedConv3d(outputs, outputs, 3, padding=1, scale=self.part)
+        self.shortcut = None if inputs == outputs else StandardizedConv3d(inputs, outputs, 1, scale=self.part)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = functional.leaky_relu(self.norm1(self.conv1(x)), 0.01)
-        return functional.leaky_relu(self.norm2(self.conv2(y)) + self.shortcut(x), 0.01)
+        y = self.conv2(rectified(self.conv1(x)))
+        return rectified(torch.add(y, x, alpha=self.part) if self.shortcut is None else y + self.shortcut(x))
 
 
 class Simple3DUNet(nn.Module):
     """3D U-Net for nodules: three levels down, a bottleneck, three levels up with skips, four heads.
 
     The stem brings 1 mm voxels to 2 mm cells, where the whole U runs (a sixth of the cost); the mask head
-    returns to 1 mm by unfolding eight channels per cell. GroupNorm everywhere: running statistics of
-    different hospitals do not average.
+    returns to 1 mm by unfolding eight channels per cell. No activation is normalized: see `StandardizedConv3d`.
 
     ::
 
@@ -91,7 +98,7 @@ class Simple3DUNet(nn.Module):
     def __init__(self, channels: Sequence[int] = CHANNELS) -> None:
         super().__init__()
         a, b, c, d = channels
-        self.stem = nn.Conv3d(1, a, kernel_size=4, stride=2, padding=1, bias=False)
+        self.stem = StandardizedConv3d(1, a, 4, stride=2, padding=1, scale=1.0)
         self.down1, self.down2, self.down3 = ConvBlock(a, a), ConvBlock(a, b), ConvBlock(b, c)
         self.bottleneck = ConvBlock(c, d)
         self.rise3 = nn.ConvTranspose3d(d, c, kernel_size=2, stride=2)
@@ -105,7 +112,7 @@ class Simple3DUNet(nn.Module):
 
     def forward(self, x: Tensor) -> Heads:
         """(B, 1, P, P, P) in [0, 1], P a multiple of 16 -> heads (see ``Heads``)."""
-        level1 = self.down1(self.stem(x))  # (B, a, P/2, ...)
+        level1 = self.down1(rectified(self.stem((x - INPUT_MEAN) * INPUT_SCALE)))  # (B, a, P/2, ...)
         level2 = self.down2(functional.max_pool3d(level1, 2))  # (B, b, P/4, ...)
         level3 = self.down3(functional.max_pool3d(level2, 2))  # (B, c, P/8, ...)
         y = self.bottleneck(functional.max_pool3d(level3, 2))  # (B, d, P/16, ...)
@@ -317,16 +324,19 @@ def open_hospital(
     options: TrainingOptions,
     report: Callable[[str], None],
     validation: Path | None = None,
+    held_out_share: float = 0.0,
 ) -> LocalTrainer:
-    """The trainer of the hospital in ``folder``; ``validation`` is a second folder, read for judging only.
+    """The trainer of the hospital in ``folder``, which keeps ``held_out_share`` of its scans for judging;
+    ``validation`` is a second folder, read for judging only.
 
     Raises:
         HospitalData, BadAnnotations: nothing can be trained from the folder; the sentence names it.
     """
     hospital = read_hospital(folder)
-    scans = open_training_scans(hospital, cache, report) + open_training_cubes(hospital, report)
+    scans, held_out = hold_out(open_training_scans(hospital, cache, report), held_out_share)
+    scans += open_training_cubes(hospital, report)
     judged = open_training_scans(read_hospital(validation), cache, report) if validation else []
-    return LocalTrainer(scans, options, judged)
+    return LocalTrainer(scans, options, [*judged, *held_out])
 
 
 def _parser() -> Arguments:
@@ -335,6 +345,7 @@ def _parser() -> Arguments:
     parser.add_argument("--epochs", type=int, required=True, help="passes over the data")
     parser.add_argument("--out", type=Path, required=True, help="where the model goes, e.g. models/local.pth")
     parser.add_argument("--val", type=Path, help="folder like --data, read whole for Dice and FROC")
+    parser.add_argument("--held-out", type=float, default=0.0, help="share of each hospital's scans kept for judging")
     parser.add_argument("--val-every", type=int, default=5, help="judge on --val every so many epochs, and at the end")
     parser.add_argument("--init", type=Path, help="start from this model instead of random weights")
     parser.add_argument("--seed", type=int, default=0, help="same seed, same model")
@@ -374,16 +385,20 @@ def _check(arguments: argparse.Namespace) -> None:
         raise WrongArgument(f"--learning-rate must be a positive number, got {arguments.learning_rate:g}")
     if not 0 <= arguments.seed < 2**32:
         raise WrongArgument(f"--seed must be from 0 to 2**32 - 1, got {arguments.seed}")
+    if not 0 <= arguments.held_out <= 0.5:
+        raise WrongArgument(f"--held-out must be from 0 to 0.5, got {arguments.held_out:g}")
     make_room_for(arguments.out)
 
 
 def _pooled(arguments: argparse.Namespace, options: TrainingOptions) -> LocalTrainer:
     """All hospitals under --data (and --val) as one set of scans: what a federation avoids, for comparison."""
     scans: list[TrainingScan] = []
+    judged: list[TrainingScan] = []
     for folder in hospital_folders(arguments.data):
         hospital = read_hospital(folder)
-        scans += open_training_scans(hospital, arguments.cache, _warn) + open_training_cubes(hospital, _warn)
-    judged: list[TrainingScan] = []
+        trained, held_out = hold_out(open_training_scans(hospital, arguments.cache, _warn), arguments.held_out)
+        scans += trained + open_training_cubes(hospital, _warn)
+        judged += held_out
     for folder in hospital_folders(arguments.val) if arguments.val else []:
         judged += open_training_scans(read_hospital(folder), arguments.cache, _warn)
     return LocalTrainer(scans, options, judged)

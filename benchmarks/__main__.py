@@ -14,6 +14,7 @@ from benchmarks import (
     froc_speed,
     gemm_peak,
     inference_vs_monai,
+    real_validation,
     round_overhead,
     training_step,
 )
@@ -27,11 +28,15 @@ BENCHMARKS: dict[str, Callable[[Path], str]] = {
     "aggregation_vs_flower": aggregation_vs_flower.run,
     "round_overhead": round_overhead.run,
     "federated_vs_alone": federated_vs_alone.run,
+    "real_validation": real_validation.run,
 }
+
+LONG = {"real_validation"}
+"""Hours on two cores: run only when named."""
 
 
 def main() -> int:
-    names = sys.argv[1:] or list(BENCHMARKS)
+    names = sys.argv[1:] or [name for name in BENCHMARKS if name not in LONG]
     unknown = [name for name in names if name not in BENCHMARKS]
     if unknown:
         print(f"no benchmark {unknown[0]}; there is {', '.join(BENCHMARKS)}", file=sys.stderr)

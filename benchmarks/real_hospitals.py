@@ -61,6 +61,7 @@ def lay_out(folder: Path, *, leave_out: Sequence[str] = ()) -> Path:
         return folder
     partial = folder.with_suffix(".partial")
     shutil.rmtree(partial, ignore_errors=True)
+    partial.parent.mkdir(parents=True, exist_ok=True)
     findings: dict[str, dict[str, list[Finding]]] = {}
     scans = sorted((REAL_CT / "scans").glob("*/*.mhd"))
     for index, scan in enumerate(scans):

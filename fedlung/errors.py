@@ -6,6 +6,7 @@ Library code raises these and never exits the process; only a ``main()`` turns t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 
@@ -73,3 +74,65 @@ class Stopped(FedLungError):
     """The work was interrupted by a person; what was finished is kept."""
 
     code = "stopped"
+
+
+class NotSignedIn(FedLungError):
+    """Nobody is signed in, or the session has ended."""
+
+    code = "not_signed_in"
+
+
+class NotAllowed(FedLungError):
+    """The person who is signed in may not do this."""
+
+    code = "not_allowed"
+
+
+class NotFound(FedLungError):
+    """There is no such thing, or it belongs to another hospital: the two look alike on purpose."""
+
+    code = "not_found"
+
+
+class Conflict(FedLungError):
+    """Somebody was quicker: the thing was changed, exists already, or is busy."""
+
+    code = "conflict"
+
+
+class InvalidInput(FedLungError):
+    """A form or a request with values that are refused; ``fields`` maps a field to what is wrong with it."""
+
+    code = "invalid_input"
+
+    def __init__(self, message: str = "", fields: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.fields = dict(fields or {})
+
+
+class TooManyTries(FedLungError):
+    """Too many attempts in a short time; ``retry_after_seconds`` says when the next one counts."""
+
+    code = "too_many_tries"
+
+    def __init__(self, message: str = "", retry_after_seconds: float = 60) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class UnreadableStore(FedLungError):
+    """A file of accounts or records that cannot be read; it is kept as it is, never overwritten."""
+
+    code = "unreadable_store"
+
+
+class DataInUse(FedLungError):
+    """Another process works with this data folder; says which."""
+
+    code = "data_in_use"
+
+
+class BadSettings(WrongArgument):
+    """A setting (environment variable or option) that is refused: exit code 2."""
+
+    code = "bad_settings"

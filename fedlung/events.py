@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
-RUNNING, PAUSED, FINISHED, STOPPED, FAILED = "running", "paused", "finished", "stopped", "failed"
+QUEUED, RUNNING, PAUSED = "queued", "running", "paused"
+FINISHED, STOPPED, FAILED = "finished", "stopped", "failed"
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,17 @@ class TrainingStatus(Event):
 
 
 @dataclass(frozen=True)
+class HospitalStatus(Event):
+    """Before the first round: a hospital is ``opening``, ``ready`` with so many scans, or ``left_out`` (reason)."""
+
+    name = "hospital_status"
+    hospital: str
+    state: str
+    scans: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class RoundStarted(Event):
     """Round ``round`` of ``rounds`` was sent to ``hospitals``."""
 
@@ -49,7 +61,7 @@ class RoundStarted(Event):
 
 @dataclass(frozen=True)
 class ClientProgress(Event):
-    """One hospital in one round; ``state`` is training, done or dropped (with the reason in words)."""
+    """One hospital in one round; ``state`` is training, done, or with a ``reason`` in words dropped or late."""
 
     name = "client_progress"
     round: int

@@ -5,7 +5,7 @@ Local training is real (gradient descent on the hospital's own rows) and as repr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,6 +36,7 @@ class LeastSquaresTrainer:
     x: Array
     y: Array
     batch: int | None = None
+    validation: Sequence[object] = field(default=(), kw_only=True)
 
     @property
     def num_examples(self) -> int:

@@ -87,7 +87,7 @@ class ScanMaps:
 
 
 class _Merge:
-    """Weighted sums of overlapping windows; ``mean`` divides by the weights (0 where no window was)."""
+    """Weighted sums of overlapping windows; ``mean``, at the end, divides by the weights (0 where no window was)."""
 
     def __init__(self, channels: int, shape: tuple[int, ...], scale: int) -> None:
         self.total = np.zeros((channels, *shape), dtype=np.float32)
@@ -95,14 +95,14 @@ class _Merge:
         self.scale = scale
 
     def add(self, values: FloatArray, start: Start, weight: FloatArray) -> None:
+        """``values`` are used up: a copy of a window would take as long as the sum."""
         z, y, x = (value // self.scale for value in start)
         d, h, w = (min(n, size - at) for n, size, at in zip(weight.shape, self.weight.shape, (z, y, x), strict=True))
-        kept = weight[:d, :h, :w]
-        self.total[:, z : z + d, y : y + h, x : x + w] += values[:, :d, :h, :w] * kept
-        self.weight[z : z + d, y : y + h, x : x + w] += kept
+        self.total[:, z : z + d, y : y + h, x : x + w] += np.multiply(values, weight, out=values)[:, :d, :h, :w]
+        self.weight[z : z + d, y : y + h, x : x + w] += weight[:d, :h, :w]
 
     def mean(self) -> FloatArray:
-        return np.divide(self.total, self.weight, out=np.zeros_like(self.total), where=self.weight > 0)
+        return np.divide(self.total, self.weight, out=self.total, where=self.weight > 0)
 
 
 @torch.inference_mode()

@@ -40,10 +40,11 @@ class Answered:
 
 @dataclass(frozen=True)
 class Failed:
-    """No answer from this client, with the reason in words."""
+    """No answer from this client, with the reason in words; ``late``: its deadline has passed."""
 
     client_id: str
     reason: str
+    late: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class _Job:
     messages: queue.SimpleQueue[_Message]
     cancelled: threading.Event = field(default_factory=threading.Event)
     started: float = field(default_factory=time.monotonic)
-    told: float = 0.0
+    told: float = -PROGRESS_STEP  # so that 0, the beginning of the work, is heard
 
     def run(self, prepare: Callable[[], None] | None) -> None:
         try:
@@ -157,7 +158,7 @@ class ClientThreads:
         for job in [job for job in open_jobs.values() if time.monotonic() - job.started > deadline_seconds]:
             job.cancelled.set()
             del open_jobs[job.client_id]
-            yield Failed(job.client_id, f"no answer within {deadline_seconds:g} s")
+            yield Failed(job.client_id, f"no answer within {deadline_seconds:g} s", late=True)
 
     def _sort(
         self, job: _Job, message: Progressed | Answered | Failed, open_jobs: dict[str, _Job]

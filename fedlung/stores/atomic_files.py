@@ -14,11 +14,14 @@ from pathlib import Path
 from typing import Any
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Make ``path`` hold ``content``; a reader, or a kill at any moment, sees the old file or the new one."""
+def write_atomically(path: Path, content: bytes, mode: int = 0o666) -> None:
+    """Make ``path`` hold ``content``; a reader, or a kill at any moment, sees the old file or the new one.
+
+    ``mode`` (less the umask) holds from the first moment: 0o600 for what nobody else may read.
+    """
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
     try:
-        with partial.open("xb") as file:
+        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

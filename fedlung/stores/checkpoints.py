@@ -23,6 +23,7 @@ import torch
 from fedlung.errors import ArchitectureMismatch, BadCheckpoint
 from fedlung.federation.weights import Array, Weights, all_finite
 from fedlung.stores.atomic_files import write_atomically
+from fedlung.stores.checksums import check_sha256, checksum_path
 
 FORMAT = "fedlung-checkpoint-1"
 MOST_BYTES = 1 << 30
@@ -82,10 +83,6 @@ def save_checkpoint(
     return digest
 
 
-def checksum_path(path: Path) -> Path:
-    return path.with_name(path.name + ".sha256")
-
-
 def load_checkpoint(
     path: Path,
     *,
@@ -100,7 +97,7 @@ def load_checkpoint(
     """
     content = _read(path)
     digest = hashlib.sha256(content).hexdigest()
-    _check_sum(path, digest)
+    check_sha256(path, digest)
     _check_zip(path, content)
     payload = _unpickled(path, content)
     architecture, metadata = (_json(path, payload, name) for name in ("architecture", "metadata"))
@@ -137,23 +134,6 @@ def _read(path: Path) -> bytes:
     if len(content) > MOST_BYTES:
         raise BadCheckpoint(f"{path} is larger than {MOST_BYTES >> 20} MiB, which no model of ours is")
     return content
-
-
-def _check_sum(path: Path, digest: str) -> None:
-    side = checksum_path(path)
-    try:
-        expected = side.read_text(encoding="ascii").split()[0].lower()
-    except FileNotFoundError:
-        raise BadCheckpoint(
-            f"{path} has no {side.name} beside it; copy it too, or if you trust the file make one: "
-            f"sha256sum {path.name} > {side.name}"
-        ) from None
-    except (OSError, ValueError, IndexError):
-        raise BadCheckpoint(f"{side} is not a checksum file") from None
-    if expected != digest:
-        raise BadCheckpoint(
-            f"{path} is damaged or was changed: its SHA-256 is {digest}, {side.name} says {expected:.64}"
-        )
 
 
 def _check_zip(path: Path, content: bytes) -> None:

@@ -11,7 +11,7 @@ from fedlung import __version__
 from fedlung.errors import BadRunFolder, WrongArgument
 from fedlung.federation.learning_rate import SCHEDULES
 from fedlung.federation.options import RunOptions
-from fedlung.federation.strategies import STRATEGIES
+from fedlung.federation.strategies import STRATEGIES, Strategy, make_strategy
 from fedlung.stores.runs import RunFolder, find_run, new_run_id, read_config
 
 MAY_CHANGE = {"data", "val", "val_every", "out", "runs", "cache", "resume", "deadline", "quorum"}
@@ -31,6 +31,7 @@ def add_run_arguments(parser: argparse.ArgumentParser, *, learning_rate: float, 
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="same seed, same model")
     parser.add_argument("--hospitals", type=_names, metavar="A,B", help="take part (default: all)")
     parser.add_argument("--val", type=Path, metavar="DIR", help="held-out scans, in folders of the hospitals' names")
+    parser.add_argument("--held-out", type=float, default=0.0, metavar="F", help="share of own scans kept for judging")
     parser.add_argument(
         "--val-every", type=int, default=0, metavar="N", help="rounds between validations; 0: last only"
     )
@@ -82,7 +83,12 @@ def to_config(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def run_options(arguments: argparse.Namespace) -> RunOptions:
-    """Raises WrongArgument for a value out of range."""
+    """Raises WrongArgument for a value out of range, the strategy's included."""
+    run_strategy(arguments)
+    if not 0 <= arguments.held_out <= 0.5:
+        raise WrongArgument(f"held-out must be from 0 to 0.5, got {arguments.held_out:g}")
+    if arguments.val is not None and not arguments.val.is_dir():
+        raise WrongArgument(f"--val: {arguments.val} is not a folder")
     return RunOptions(
         rounds=arguments.rounds,
         local_epochs=arguments.local_epochs,
@@ -96,6 +102,11 @@ def run_options(arguments: argparse.Namespace) -> RunOptions:
         concurrent=arguments.concurrent,
         validate_every=arguments.val_every,
     )
+
+
+def run_strategy(arguments: argparse.Namespace) -> Strategy:
+    """Raises WrongArgument for an unknown name or parameter, or one out of range."""
+    return make_strategy(arguments.strategy, dict(arguments.strategy_option))
 
 
 def chosen_hospitals(folders: Sequence[Path], arguments: argparse.Namespace) -> list[Path]:
@@ -122,11 +133,27 @@ def open_run(arguments: argparse.Namespace, scans: Mapping[str, int]) -> RunFold
         config = {"version": __version__, "arguments": to_config(arguments), "scans": dict(scans)}
         return RunFolder.create(arguments.runs, new_run_id(), config)
     folder = RunFolder.open(find_run(arguments.runs, arguments.resume))
-    before = folder.config.get("scans")
-    if before != scans:
+    try:
+        settle_scans(folder, scans)
+    except BaseException:
         folder.close()
-        raise BadRunFolder(f"run {folder.run_id} began with the scans {before}, and now there are {dict(scans)}")
+        raise
     return folder
+
+
+def settle_scans(folder: RunFolder, scans: Mapping[str, int]) -> None:
+    """Note who takes part with how many scans; or compare, where the run knows it already.
+
+    Raises:
+        BadRunFolder: the hospitals have other scans now.
+    """
+    config = folder.config
+    before = config.get("scans")
+    if before is None:
+        arguments = {**config.get("arguments", {}), "hospitals": sorted(scans)}
+        folder.add_to_config({"arguments": arguments, "scans": dict(scans)})
+    elif before != scans:
+        raise BadRunFolder(f"run {folder.run_id} began with the scans {before}, and now there are {dict(scans)}")
 
 
 def _flag(name: str) -> str:

@@ -33,8 +33,8 @@ class RunRecorder:
         self.tell(TrainingStatus(self._folder.run_id, state, round_, self._rounds, reason))
 
     def progress(self, round_: int, client_id: str, state: str, fraction: float = 0.0, reason: str = "") -> None:
-        """A client is training, done or dropped; the last also goes to the log."""
-        if state == "dropped":
+        """A client is training, done, dropped or late; the last two also go to the log."""
+        if state in ("dropped", "late"):
             logger.warning("round %d: %s is left out: %s", round_, client_id, reason)
         self.tell(ClientProgress(self._folder.run_id, round_, client_id, state, fraction, reason))
 

@@ -3,10 +3,11 @@
 ::
 
     data/runs/<run_id>/
-        config.json           what was asked; written once
+        config.json           what was asked, and which hospitals came with how many scans
         events.jsonl          every event with seq and time, append-only
         rounds.jsonl          one line per complete round, append-only
         round_0000.pth + .sha256, round_0001.pth + ...    the global model (0: before the first round)
+        notes.json            what people wrote about the run (see `fedlung.stores.run_listing`)
         lock                  held by the process that drives the run
 
 A round is complete when its line is in ``rounds.jsonl``; the checkpoint is on disk before. So a kill at any moment
@@ -20,6 +21,7 @@ import json
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -86,6 +88,18 @@ def read_rounds(folder: Path) -> list[dict[str, Any]]:
     return rounds
 
 
+def is_driven(folder: Path) -> bool:
+    """Whether a process leads the run in ``folder`` at this moment, this process included."""
+    try:
+        with (folder / LOCK).open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # given back when the file is closed
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
 def _read(path: Path) -> list[dict[str, Any]]:
     try:
         return read_lines(path)[0]
@@ -116,8 +130,7 @@ class RunFolder:
         partial = root / f".{run_id}.{secrets.token_hex(4)}.partial"
         partial.mkdir()
         try:
-            content = json.dumps({"run_id": run_id, "created": _now(), **config}, ensure_ascii=False, indent=2)
-            write_atomically(partial / CONFIG, content.encode() + b"\n")
+            _write_config(partial, {"run_id": run_id, "created": _now(), **config})
             if path.exists():
                 raise BadRunFolder(f"run {run_id} exists already in {root}")
             partial.rename(path)
@@ -148,6 +161,10 @@ class RunFolder:
     @property
     def config(self) -> dict[str, Any]:
         return read_config(self.path)
+
+    def add_to_config(self, more: Mapping[str, Any]) -> None:
+        """Replace ``config.json`` by one that also says ``more``: what is known only when the hospitals are open."""
+        _write_config(self.path, {**self.config, **more})
 
     def rounds(self) -> list[dict[str, Any]]:
         """See `read_rounds`."""
@@ -183,19 +200,34 @@ class RunFolder:
         self.close()
 
 
+def _write_config(folder: Path, config: Mapping[str, Any]) -> None:
+    write_atomically(folder / CONFIG, json.dumps(config, ensure_ascii=False, indent=2).encode() + b"\n")
+
+
 def _locked(path: Path) -> IO[str]:
     file = path.open("a+", encoding="utf-8")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    if not _lock_or_false(file):
         file.seek(0)
         holder = file.read().strip()
         file.close()
-        raise BadRunFolder(f"run {path.parent.name} is being driven by process {holder or 'unknown'}") from None
+        raise BadRunFolder(f"run {path.parent.name} is being driven by process {holder or 'unknown'}")
     file.truncate(0)
     file.write(f"{os.getpid()}\n")
     file.flush()
     return file
+
+
+def _lock_or_false(file: IO[str]) -> bool:
+    """A few tries: `is_driven` of another process holds the lock for a moment."""
+    for pause in (0.02, 0.05, 0.1, None):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if pause is not None:
+                time.sleep(pause)
+        else:
+            return True
+    return False
 
 
 def _now() -> str:

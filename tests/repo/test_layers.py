@@ -20,7 +20,7 @@ MAY_IMPORT = {  # part of fedlung/ -> the parts it may import besides level 0 an
     "detection": {"imaging"},
     "privacy": {"federation"},
     "evaluation": {"detection", "imaging"},
-    "stores": {"federation"},
+    "stores": {"imaging", "federation"},
     "accounts": {"stores"},
     "distributed": {"federation", "privacy"},
     "web": {"imaging", "federation", "detection", "privacy", "evaluation", "stores", "accounts"},

@@ -102,9 +102,9 @@ def test_the_threshold_is_the_callers_then_the_models_then_the_default(folder, p
 
 
 def test_a_model_that_answers_nan_is_an_error_and_not_a_scan_without_nodules(folder: Path, tmp_path: Path, capsys):
-    # Finite weights, as in every checkpoint, whose products are not: the first GroupNorm sees inf - inf.
+    # Finite weights, as in every checkpoint, whose products are not: inf - inf.
     weights = initial_weights(0)
-    weights["stem.weight"] = np.full_like(weights["stem.weight"], 3e38)
+    weights["stem.gain"] = np.full_like(weights["stem.gain"], 3e38)
     save_checkpoint(tmp_path / "wild.pth", weights=weights, architecture=ARCHITECTURE, metadata={})
     argv = [folder / "scan.mhd", "--model", tmp_path / "wild.pth", "--out", tmp_path / "out", "--device", "cpu"]
     code, out, errors = _run(capsys, *argv)

@@ -95,7 +95,7 @@ def test_what_a_client_raises_is_its_own_failure(error: BaseException, reason: s
 def test_overdue_client_fails_is_busy_and_comes_back() -> None:
     threads, release = ClientThreads(concurrent=1), threading.Event()
     first = list(threads.ask("round 1", {"slow": waits_for(release, "old"), "quick": answers("new")}, SOON))
-    assert first[0] == Failed("slow", "no answer within 0.1 s")
+    assert first[0] == Failed("slow", "no answer within 0.1 s", late=True)
     assert isinstance(first[1], Answered)  # its slot was given on, although its thread still hangs
 
     assert list(threads.ask("round 2", {"slow": answers("new")}, LONG)) == [Failed("slow", "still busy with round 1")]

@@ -35,6 +35,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trainers: dict[str,
     def open_hospital(folder: Path, *, validation: Path | None, **arguments: Any) -> LeastSquaresTrainer:
         if not (folder / "scans").is_dir():
             raise HospitalData(f"hospital {folder.name}: no scan in {folder / 'scans'}")
+        trainers[folder.name].validation = () if validation is None else (validation,)
         return trainers[folder.name]
 
     monkeypatch.setattr(federated_training, "open_hospital", open_hospital)

@@ -1,0 +1,295 @@
+"""The web application: one command is a whole federation on one machine.
+
+The story: settings say what is wanted -> stores and services are made from them -> `create_app` puts the blueprints,
+the live socket and everything that protects them around the services -> a server answers. Nothing here is a route.
+
+    python app.py [--host H] [--port P] [--data DIR] [--demo]
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import socket
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flask import Flask
+from flask_wtf.csrf import CSRFProtect
+from gunicorn.app.base import Application
+from rich.console import Console
+from rich.progress import Progress
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from fedlung import __version__
+from fedlung.accounts.accounts import Accounts
+from fedlung.accounts.first_start import NewAccount, demo_accounts, first_admin
+from fedlung.accounts.passwords import PasswordHasher
+from fedlung.accounts.throttle import SignInThrottle
+from fedlung.command_line import run_command
+from fedlung.errors import BadSettings
+from fedlung.imaging.phantom import hospital_id, write_hospitals
+from fedlung.settings import Settings
+from fedlung.stores.audit import AuditLog
+from fedlung.stores.data_lock import DataLock
+from fedlung.stores.hospitals import HospitalFolders
+from fedlung.stores.json_users import JsonUserStore
+from fedlung.stores.model_registry import ModelRegistry
+from fedlung.stores.run_listing import RunListing
+from fedlung.stores.secret_key import secret_key
+from fedlung.web import (
+    api_status,
+    assets,
+    error_answers,
+    i18n,
+    limits,
+    page_context,
+    pages_accounts,
+    pages_audit,
+    pages_general,
+    pages_users,
+    sessions,
+)
+from fedlung.web.lifetime import end_at_once, start
+from fedlung.web.live.hub import Hub
+from fedlung.web.live.session_cap import SessionCap
+from fedlung.web.live.sockets import LiveSockets, live_sockets
+from fedlung.web.log_lines import log_to_stderr
+from fedlung.web.security_headers import SecurityHeaders
+from fedlung.web.services import SERVICES, SETTINGS, Services
+from fedlung.web.slow_clients import BodyTimeout
+from fedlung.web.system_load import MeasuredLoad
+from fedlung.web.training.hospital_cards import HospitalCards
+from fedlung.web.training.launching import Launcher
+from fedlung.web.training.service import RunService
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+logger = logging.getLogger(__name__)
+
+ROOT = Path(__file__).resolve().parent
+LARGEST_REQUEST = 1_000_000  # bytes of a form or JSON body
+DEMO_HOSPITALS, DEMO_SCANS = 3, 8
+BLUEPRINTS = (
+    pages_general.blueprint,
+    api_status.blueprint,
+    pages_accounts.blueprint,
+    pages_users.blueprint,
+    pages_audit.blueprint,
+)
+
+# --- the application -------------------------------------------------------------------------------------
+
+
+def create_app(settings: Settings, services: Services) -> Flask:
+    """The application around ``services``; starts no thread (see `fedlung.web.lifetime.start`) and loads no torch."""
+    app = Flask("fedlung", root_path=str(ROOT))
+    app.extensions |= {SETTINGS: settings, SERVICES: services}
+    app.config.update(
+        SECRET_KEY=secret_key(settings.secret_key_file),
+        SESSION_COOKIE_NAME="fedlung_session",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=settings.cookie_secure,
+        MAX_CONTENT_LENGTH=LARGEST_REQUEST,
+        WTF_CSRF_TIME_LIMIT=None,  # it ends with the session
+        TEMPLATES_AUTO_RELOAD=settings.debug,
+    )
+    i18n.install(app)
+    error_answers.install(app)
+    assets.install(app, ROOT / "static")
+    sessions.install(app)  # before CSRF: a stranger is asked to sign in, not told about tokens
+    CSRFProtect(app)
+    limits.install(app)
+    page_context.install(app, {})
+    for blueprint in BLUEPRINTS:
+        app.register_blueprint(blueprint)
+    sockets = LiveSockets(app, settings, services.hub)
+    services.accounts.on_sessions_ended.append(sockets.end_sessions_of)
+    _wrap(app, settings, sockets)
+    return app
+
+
+def _wrap(app: Flask, settings: Settings, sockets: LiveSockets) -> None:
+    """What every request passes before it reaches Flask or the socket; the last one wrapped is the first passed."""
+    wrapped: WSGIApplication = SessionCap(app.wsgi_app, app, sockets, settings.session_cap)
+    wrapped = SecurityHeaders(BodyTimeout(wrapped), settings)
+    if settings.trusted_proxies:
+        count = settings.trusted_proxies
+        wrapped = ProxyFix(wrapped, x_for=count, x_proto=count, x_host=count)
+    app.wsgi_app = wrapped  # type: ignore[method-assign] # as Flask's documentation does it
+
+
+# --- its services ----------------------------------------------------------------------------------------
+
+
+def make_accounts(settings: Settings) -> tuple[JsonUserStore, AuditLog, Accounts]:
+    """The accounts of this data folder, and the rules around them."""
+    settings.users_file.parent.mkdir(parents=True, exist_ok=True)
+    users, audit = JsonUserStore(settings.users_file), AuditLog(settings.data / "audit.jsonl")
+    return users, audit, Accounts(users, audit, PasswordHasher(), SignInThrottle())
+
+
+def make_services(settings: Settings, launcher: Launcher) -> Services:
+    """Stores of this data folder, and the services over them; starts no thread."""
+    users, audit, accounts = make_accounts(settings)
+    hub, runs = Hub(), RunListing(settings.data / "runs")
+    models = ModelRegistry(settings.models, built_in=ROOT / "models" / "pretrained")
+    return Services(
+        accounts=accounts,
+        users=users,
+        audit=audit,
+        hospitals=HospitalCards(HospitalFolders(settings.data), runs),
+        runs=RunService(launcher, runs, models, hub),
+        models=models,
+        hub=hub,
+        system=MeasuredLoad(settings.training_threads),
+    )
+
+
+def prepare(settings: Settings) -> list[NewAccount]:
+    """What the first start makes: hospitals of a demo, the session key, accounts. Returns passwords that are news."""
+    secret_key(settings.secret_key_file)
+    users, _, accounts = make_accounts(settings)
+    if not settings.demo:
+        return first_admin(users, accounts)
+    hospitals = [hospital_id(index) for index in range(DEMO_HOSPITALS)]
+    make_phantoms(settings.data, [name for name in hospitals if not (settings.data / name).exists()])
+    return demo_accounts(users, accounts, hospitals, settings.demo_password)
+
+
+def make_phantoms(data: Path, wanted: Sequence[str]) -> None:
+    """Write those demo hospitals that are missing; a hospital that is there stays as it is."""
+    if not wanted:
+        return
+    with (
+        tempfile.TemporaryDirectory(prefix=".demo-", dir=data) as staging,
+        Progress(console=Console(stderr=True), transient=True) as progress,
+    ):
+        task = progress.add_task("phantom scans", total=DEMO_HOSPITALS * DEMO_SCANS)
+        write_hospitals(
+            Path(staging), DEMO_HOSPITALS, DEMO_SCANS, seed=0, on_scan=lambda hospital, done: progress.advance(task)
+        )
+        for name in wanted:
+            shutil.move(Path(staging) / name, data / name)
+
+
+# --- serving ---------------------------------------------------------------------------------------------
+
+
+def application() -> Flask:
+    """What ``gunicorn`` loads by `gunicorn.conf.py`: settings from the environment only."""
+    settings = Settings.from_env([])
+    log_to_stderr(settings.log_level)
+    lock = DataLock(settings.data)
+    show_accounts(prepare(settings))
+    app = begin(settings)
+    app.extensions["fedlung_lock"] = lock  # held as long as the application
+    return app
+
+
+def begin(settings: Settings) -> Flask:
+    """The whole application with its background tasks, in the process that serves it."""
+    app = create_app(settings, make_services(settings, make_launcher(settings)))
+    start(app)
+    return app
+
+
+class EmbeddedGunicorn(Application):  # type: ignore[misc] # gunicorn has no types
+    """gunicorn as part of this command: one process that watches, one that serves."""
+
+    def __init__(self, settings: Settings, begin: Callable[[Settings], Flask]) -> None:
+        self._settings = settings
+        self._begin = begin
+        super().__init__()
+
+    def load_config(self) -> None:
+        self.load_config_from_file(str(ROOT / "gunicorn.conf.py"))
+        self.cfg.set("bind", address_of(self._settings))
+        self.cfg.set("threads", self._settings.threads)
+
+    def load(self) -> Flask:
+        return self._begin(self._settings)
+
+
+def make_launcher(settings: Settings) -> Launcher:
+    raise NotImplementedError  # H-C's section comes here
+
+
+def serve(settings: Settings) -> None:
+    """Answer requests until a signal says to stop."""
+    if settings.async_mode == "threading" and not settings.debug:
+        EmbeddedGunicorn(settings, begin).run()
+        return
+    if settings.async_mode == "eventlet":
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # we know; it is the second mode only (ADR 0011)
+            import eventlet.wsgi  # noqa: F401 - here, since importing it warns; what serves below finds it loaded
+    app = begin(settings)
+    end_at_once(app)
+    show_address(settings)
+    app.debug = settings.debug
+    socketio = live_sockets(app).socketio
+    more = {"allow_unsafe_werkzeug": True} if settings.async_mode == "threading" else {}
+    socketio.run(app, settings.host, settings.port, debug=False, use_reloader=False, **more)
+
+
+def show_accounts(made: Sequence[NewAccount]) -> None:
+    """The only time that a password is shown."""
+    rows = [("account", "role", "hospital", "password"), *((a[0], a[1], a[2] or "-", a[3]) for a in made)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    if made:
+        sys.stdout.write("\n".join([*lines, "Passwords are shown this once; keep them.", ""]))
+        sys.stdout.flush()
+
+
+def show_address(settings: Settings) -> None:
+    sys.stdout.write(f"FedLung {__version__} is at http://{address_of(settings)} (Ctrl-C ends it)\n")
+    sys.stdout.flush()
+
+
+def address_of(settings: Settings) -> str:
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"{host}:{settings.port}"
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Serve until a signal comes.
+
+    Raises:
+        BadSettings: a setting is refused, or the address is taken.
+        DataInUse: another process works with the data folder.
+    """
+    settings = Settings.from_env(argv)
+    log_to_stderr(settings.log_level)
+    check_address(settings)
+    with DataLock(settings.data):
+        show_accounts(prepare(settings))
+        serve(settings)
+
+
+def check_address(settings: Settings) -> None:
+    """Whether somebody else listens there: asked now, because the answer is of no use behind a minute of set-up.
+
+    Raises:
+        BadSettings: the address cannot be had.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[
+            0
+        ]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise BadSettings(f"cannot listen on {address_of(settings)}: {error.strerror}; see --host and --port") from None
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))

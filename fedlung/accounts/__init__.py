@@ -1,0 +1,1 @@
+"""Who may come in and do what: passwords, permissions, the rules of accounts, the first start. No Flask."""

@@ -1,0 +1,1 @@
+"""The web application: blueprints, live events, and what protects them. Fronts hand it its services; no torch here."""

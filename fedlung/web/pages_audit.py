@@ -1,0 +1,56 @@
+"""Who did what: the audit as a page for administrators."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Blueprint, render_template, request
+from flask.typing import ResponseReturnValue
+from flask_babel import lazy_gettext
+
+from fedlung.accounts.permissions import READ_AUDIT
+from fedlung.stores.audit import Action
+from fedlung.web.pages_accounts import not_kept
+from fedlung.web.services import services
+from fedlung.web.sessions import access
+
+blueprint = Blueprint("audit", __name__)
+
+PER_PAGE = 50
+LABELS: Mapping[str, Any] = {
+    Action.SIGN_IN: lazy_gettext("signed in"),
+    Action.SIGN_IN_REFUSED: lazy_gettext("sign-in refused"),
+    Action.SIGN_OUT: lazy_gettext("signed out"),
+    Action.PASSWORD_CHANGED: lazy_gettext("changed the own password"),
+    Action.PASSWORD_RESET: lazy_gettext("reset a password"),
+    Action.PROFILE_CHANGED: lazy_gettext("changed the own profile"),
+    Action.USER_CREATED: lazy_gettext("made an account"),
+    Action.USER_CHANGED: lazy_gettext("changed an account"),
+    Action.RUN_STARTED: lazy_gettext("started a training run"),
+    Action.RUN_PAUSED: lazy_gettext("paused a training run"),
+    Action.RUN_RESUMED: lazy_gettext("resumed a training run"),
+    Action.RUN_STOPPED: lazy_gettext("stopped a training run"),
+    Action.RUN_NOTED: lazy_gettext("wrote a note on a training run"),
+    Action.RUN_DOWNLOADED: lazy_gettext("downloaded the record of a training run"),
+    Action.MODEL_PROMOTED: lazy_gettext("promoted a model"),
+    Action.MODEL_VERIFIED: lazy_gettext("checked a model file"),
+    Action.MODEL_DOWNLOADED: lazy_gettext("downloaded a model"),
+}
+
+
+@blueprint.get("/audit")
+@access(READ_AUDIT)
+def index() -> ResponseReturnValue:
+    action, actor = request.args.get("action") or None, request.args.get("actor") or None
+    before = request.args.get("before", type=int)
+    found = services().audit.page(before, PER_PAGE + 1, action, actor)
+    entries = [{**entry, "label": LABELS.get(entry["action"], entry["action"])} for entry in found[:PER_PAGE]]
+    actions = [{"id": str(each), "label": label} for each, label in LABELS.items()]
+    page = render_template(
+        "audit.html",
+        entries=entries,
+        next_before=entries[-1]["seq"] if len(found) > PER_PAGE else None,
+        filters={"action": action or "", "actor": actor or "", "actions": actions},
+    )
+    return not_kept(page, 200)

@@ -1,0 +1,60 @@
+/* Talking to the server: JSON both ways, the CSRF token on every change, errors in words. */
+
+import { t } from "./i18n.js";
+
+export class ApiError extends Error {
+  /**
+   * @param {string} message one sentence for a person
+   * @param {{status?: number, code?: string, fields?: Record<string, string>}} [answer]
+   */
+  constructor(message, { status = 0, code = "", fields = {} } = {}) {
+    super(message);
+    this.status = status;
+    this.code = code;
+    this.fields = fields;
+  }
+}
+
+const token = () => document.querySelector('meta[name="csrf-token"]')?.content ?? "";
+
+/** Go and sign in again; afterwards the server leads back to this page. */
+export function toSignIn() {
+  const here = location.pathname + location.search;
+  location.assign(`/login?ended=1&next=${encodeURIComponent(here)}`);
+}
+
+async function request(method, path, body, signal) {
+  const headers = { Accept: "application/json" };
+  if (method !== "GET") headers["X-CSRFToken"] = token();
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  let response;
+  try {
+    response = await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body), signal });
+  } catch (error) {
+    if (error instanceof DOMException && error.name === "AbortError") throw error;
+    throw new ApiError(t("error.unreachable"));
+  }
+  return answered(response);
+}
+
+async function answered(response) {
+  if (response.status === 401) {
+    toSignIn();
+    throw new ApiError(t("error.session_ended"), { status: 401 });
+  }
+  const isJson = response.headers.get("content-type")?.includes("json") ?? false;
+  const content = isJson ? await response.json().catch(() => null) : null;
+  if (response.ok) return content;
+  const error = content?.error ?? {};
+  throw new ApiError(error.message || t("error.status", { status: response.status }), {
+    status: response.status,
+    code: error.code,
+    fields: error.fields,
+  });
+}
+
+export const api = {
+  get: (path, signal) => request("GET", path, undefined, signal),
+  post: (path, body = {}) => request("POST", path, body),
+  put: (path, body) => request("PUT", path, body),
+};

@@ -1,0 +1,62 @@
+/* Cards of hospitals: who is there, with how many scans and nodules, and what was wrong last. Never the scans. */
+
+import { fill, h, icon } from "./dom.js";
+import { ago, dateTime, number, t, tn } from "./i18n.js";
+
+/** Draw one card per hospital; `empty` is shown when there is none. */
+export function drawHospitals(place, hospitals, empty) {
+  if (!hospitals.length) {
+    fill(place, empty);
+    return;
+  }
+  fill(place, hospitals.map(hospitalCard));
+}
+
+function hospitalCard(hospital) {
+  return h(
+    "article.card",
+    { "data-hospital": hospital.id, "aria-label": hospital.name },
+    h("div.card-head", {}, h("h3", {}, hospital.name), presence(hospital)),
+    h("div.card-body.stack", {}, hospitalFigures(hospital), hospital.last_error && h("div.alert.alert-warn.small", {}, icon("triangle-exclamation"), h("p", {}, hospital.last_error))),
+  );
+}
+
+function presence({ online, ready, last_seen: seen }) {
+  if (!online) return h("span.pill.pill-bad", { title: seen ? dateTime(seen) : null }, icon("plug-circle-xmark"), t("hospital.offline"));
+  if (!ready) return h("span.pill.pill-warn", {}, icon("hourglass-half"), t("hospital.not_ready"));
+  return h("span.pill.pill-good", {}, icon("circle-check"), t("hospital.ready"));
+}
+
+/** Scans, nodules and their sizes; also on the page of the hospital's own staff. */
+export function hospitalFigures(hospital) {
+  const figure = (label, value, note) => h("div", {}, h("div.stat-label", {}, label), h("div.stat-value", {}, value), note && h("div.stat-note", {}, note));
+  return [
+    h(
+      "div.stats",
+      {},
+      figure(t("hospital.scans"), number(hospital.scans), tn("hospital.annotated", hospital.annotated_scans ?? 0)),
+      figure(t("hospital.nodules"), number(hospital.nodules), hospital.last_seen && t("hospital.seen", { when: ago(hospital.last_seen) })),
+    ),
+    sizeHistogram(hospital.size_histogram),
+  ];
+}
+
+/** Diameters of the nodules as bars, with the numbers for those who cannot see them. */
+export function sizeHistogram(histogram) {
+  const { edges_mm: edges = [], counts = [] } = histogram ?? {};
+  const most = Math.max(...counts, 0);
+  if (!most) return null;
+  const range = (index) => `${number(edges[index], 1)}–${number(edges[index + 1], 1)}`;
+  const bars = counts.map((count, index) => {
+    const bar = h("span.histogram-bar", { title: t("hospital.size_bar", { range: range(index), count: number(count) }) });
+    bar.style.height = `${(100 * count) / most}%`;
+    return bar;
+  });
+  const words = counts.map((count, index) => `${range(index)} mm: ${number(count)}`).join("; ");
+  return h(
+    "figure",
+    {},
+    h("div.histogram", { role: "img", "aria-label": `${t("hospital.sizes")}: ${words}` }, bars),
+    h("figcaption.histogram-axis", {}, h("span", {}, number(edges[0], 1)), h("span", {}, t("hospital.sizes")), h("span", {}, `${number(edges.at(-1), 1)} mm`)),
+  );
+}

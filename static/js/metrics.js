@@ -1,0 +1,71 @@
+/* The numbers of a run as lines of a chart: one for the federation, one per hospital. */
+
+import { t } from "./i18n.js";
+import { hospitalsOf } from "./run_state.js";
+
+/** What the charts show. `source`: training (means over the round) or validation (the new model on held-out scans). */
+export const METRICS = [
+  { id: "loss", source: "training", key: "loss", lower: true },
+  { id: "train_dice", source: "training", key: "dice" },
+  { id: "sensitivity", source: "validation", key: "sensitivity_at_1_fp", weight: "num_nodules" },
+  { id: "dice", source: "validation", key: "dice", weight: "num_scans" },
+  { id: "cpm", source: "validation", key: "cpm", weight: "num_nodules" },
+];
+
+export const metricOf = (id) => METRICS.find((one) => one.id === id);
+export const metricTitle = (id) => t(`metric.${id}`);
+export const metricHelp = (id) => t(`metric_help.${id}`);
+
+/** Value of `metric` for the federation in one record; undefined when there is none. */
+export function globalValue(record, metric) {
+  if (metric.source === "training") return record.metrics?.[metric.key];
+  return record.validation_mean?.[metric.key] ?? weightedMean(Object.values(record.validation ?? {}), metric);
+}
+
+/** Value of `metric` for one hospital in one record. */
+export function hospitalValue(record, metric, hospital) {
+  if (metric.source === "validation") return record.validation?.[hospital]?.[metric.key];
+  return record.hospitals.find((one) => one.hospital === hospital)?.metrics?.[metric.key];
+}
+
+function weightedMean(measured, metric) {
+  const those = measured.filter((one) => Number.isFinite(one[metric.key]));
+  const weights = those.map((one) => one[metric.weight] ?? 1);
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  if (!total) return undefined;
+  return those.reduce((sum, one, index) => sum + one[metric.key] * weights[index], 0) / total;
+}
+
+/** Series of a chart for one run: the federation first. `names`: hospital id -> name. */
+export function seriesOf(run, metricId, names, { withGlobal = true, only = null } = {}) {
+  const metric = metricOf(metricId);
+  const records = run.records;
+  const start = Date.parse(run.created);
+  const points = (valueOf) =>
+    records
+      .map((record) => ({ round: record.round, minutes: (Date.parse(record.time) - start) / 60_000, y: valueOf(record) }))
+      .filter((point) => Number.isFinite(point.y));
+  const hospitals = hospitalsOf(run);
+  const series = hospitals
+    .map((id, index) => ({
+      id,
+      label: names(id),
+      color: `--series-${(index % 8) + 1}`,
+      marker: index % 4,
+      points: points((record) => hospitalValue(record, metric, id)),
+    }))
+    .filter((one) => !only || only.includes(one.id));
+  const all = { id: "*", label: t("chart.federation"), color: "--series-global", wide: true, points: points((record) => globalValue(record, metric)) };
+  return withGlobal ? [all, ...series] : series;
+}
+
+/** The last known value of a metric for the federation; of a run in a list, too. */
+export function lastGlobal(run, metricId) {
+  const metric = metricOf(metricId);
+  const values = (run.records ?? []).map((record) => globalValue(record, metric)).filter(Number.isFinite);
+  return values.at(-1) ?? run.metrics?.[metric.source]?.[metric.key];
+}
+
+/** Numbers of a model: the mean over the hospitals' held-out scans, else what its card says. */
+export const modelMetrics = (model) => model.metrics?.validation_mean ?? model.metrics ?? {};
+export const MODEL_METRICS = ["sensitivity_at_1_fp", "cpm", "dice"];

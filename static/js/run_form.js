@@ -1,0 +1,188 @@
+/* The form for a new run: fields explained in the page, checked here for quick answers and by the server for good. */
+
+import { api, ApiError } from "./api.js";
+import { fill, h } from "./dom.js";
+import { number, t, tn, tOr } from "./i18n.js";
+
+const SOON_MS = 250;
+const WHOLE = ["rounds", "local_epochs", "seed", "quorum", "validate_every"];
+
+export class RunForm {
+  #form;
+  #hospitals = [];
+  #strategies = [];
+  #onStarted;
+
+  /** @param form the <form>; @param onStarted called with the answer of POST /api/runs */
+  constructor(form, onStarted) {
+    this.#form = form;
+    this.#onStarted = onStarted;
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#submit();
+    });
+    form.addEventListener("input", ({ target }) => {
+      this.#summarise();
+      if (target.name && target.validity.valid) this.#showError(target.name, "");
+    });
+    form.addEventListener("change", (event) => this.#changed(event));
+    form.elements.strategy.addEventListener("change", () => this.#drawOptions());
+  }
+
+  setStrategies(strategies) {
+    this.#strategies = strategies;
+    const select = this.#form.elements.strategy;
+    fill(select, strategies.map(({ name, label }) => h("option", { value: name }, label ?? tOr(`strategy.${name}`, name))));
+    this.#drawOptions();
+  }
+
+  /** Tick boxes for those that can take part; what was chosen stays chosen. */
+  setHospitals(hospitals) {
+    const key = JSON.stringify(hospitals.map(({ id, name, ready, online, scans }) => [id, name, ready, online, scans]));
+    if (key === this.#form.dataset.hospitals) return;
+    this.#form.dataset.hospitals = key;
+    const unticked = new Set(this.#boxes().filter((box) => !box.checked && !box.disabled).map((box) => box.value));
+    this.#hospitals = hospitals;
+    const place = this.#form.querySelector("[data-participants]");
+    fill(place, hospitals.length ? hospitals.map((hospital) => this.#box(hospital, unticked)) : h("p.small.muted", {}, t("form.no_hospitals")));
+    this.#form.querySelector("[type=submit]").disabled = !hospitals.some(canTrain);
+    this.#summarise();
+  }
+
+  #box(hospital, unticked) {
+    const able = canTrain(hospital);
+    const checked = able && !unticked.has(hospital.id);
+    const note = able ? tn("count.scans", hospital.scans) : t("form.cannot_train");
+    const input = h("input", { type: "checkbox", name: "hospitals", value: hospital.id, checked, disabled: !able });
+    return h(`label.check.check-card${checked ? ".is-checked" : ""}${able ? "" : ".is-disabled"}`, {}, input, h("span", {}, h("span.strong", {}, hospital.name), h("br"), h("span.small.muted", {}, note)));
+  }
+
+  #boxes() {
+    return [...this.#form.querySelectorAll("input[name=hospitals]")];
+  }
+
+  #changed({ target }) {
+    if (target.name === "hospitals") {
+      target.closest(".check-card").classList.toggle("is-checked", target.checked);
+      this.#showError("hospitals", "");
+    } else if (target.name && !target.validity.valid) {
+      // Later than the click that may have ended the typing: a line that appears must not move the button away from it.
+      setTimeout(() => this.#showError(target.name, target.validity.valid ? "" : problemOf(target)), SOON_MS);
+    }
+  }
+
+  #drawOptions() {
+    const strategy = this.#strategies.find(({ name }) => name === this.#form.elements.strategy.value);
+    const help = this.#form.querySelector("[data-strategy-help]");
+    help.textContent = strategy?.help ?? "";
+    fill(this.#form.querySelector("[data-strategy-options]"), (strategy?.fields ?? []).map(optionField));
+  }
+
+  #summarise() {
+    const chosen = this.#boxes().filter((box) => box.checked).map((box) => box.value);
+    const scans = this.#hospitals.filter(({ id }) => chosen.includes(id)).reduce((sum, one) => sum + one.scans, 0);
+    const rounds = Number(this.#form.elements.rounds.value) || 0;
+    const words = [tn("count.hospitals", chosen.length), tn("count.scans", scans), tn("count.rounds", rounds)];
+    this.#form.querySelector("[data-summary]").textContent = words.join(" · ");
+  }
+
+  /** What the API is asked for. Empty optional fields are left out, so that the server's defaults hold. */
+  #request() {
+    const { elements } = this.#form;
+    const boxes = this.#boxes().filter((box) => !box.disabled);
+    const chosen = boxes.filter((box) => box.checked).map((box) => box.value);
+    const request = { hospitals: chosen.length === this.#boxes().length ? null : chosen, strategy: elements.strategy.value };
+    for (const input of this.#form.querySelectorAll("[data-field]")) {
+      if (input.value === "") continue;
+      const isNumber = input.type === "number";
+      request[input.name] = isNumber ? Number(input.value) * Number(input.dataset.times ?? 1) : input.value;
+    }
+    const options = [...this.#form.querySelectorAll("[data-option]")].filter((input) => input.value !== "");
+    if (options.length) request.strategy_options = Object.fromEntries(options.map((input) => [input.name.replace("option.", ""), Number(input.value)]));
+    for (const name of WHOLE) if (name in request) request[name] = Math.round(request[name]);
+    return request;
+  }
+
+  #valid() {
+    this.#clearErrors();
+    const wrong = [...this.#form.querySelectorAll("input, select")].filter((input) => !input.disabled && !input.validity.valid);
+    for (const input of wrong) this.#showError(input.name, problemOf(input));
+    const someone = this.#boxes().some((box) => box.checked);
+    if (!someone) this.#showError("hospitals", t("form.choose_hospital"));
+    (wrong[0] ?? (someone ? null : this.#boxes()[0]))?.focus();
+    return !wrong.length && someone;
+  }
+
+  async #submit() {
+    const button = this.#form.querySelector("[type=submit]");
+    if (button.getAttribute("aria-busy") === "true" || !this.#valid()) return;
+    button.setAttribute("aria-busy", "true");
+    button.disabled = true;
+    try {
+      this.#onStarted(await api.post("/api/runs", this.#request()));
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      this.#showServerErrors(error);
+    } finally {
+      button.removeAttribute("aria-busy");
+      button.disabled = false;
+    }
+  }
+
+  #showServerErrors(error) {
+    const unknown = [];
+    for (const [path, text] of Object.entries(error.fields)) {
+      const name = path.startsWith("strategy_options.") ? path.replace("strategy_options.", "option.") : path.split(".")[0];
+      if (!this.#showError(name, text)) unknown.push(`${path}: ${text}`);
+    }
+    const known = Object.keys(error.fields).length > unknown.length;
+    this.#showError("form", unknown.length ? unknown.join("; ") : known ? t("form.look_at_fields") : error.message);
+    this.#form.querySelector(".has-error .input, .has-error input, .has-error .select")?.focus();
+  }
+
+  #clearErrors() {
+    for (const place of this.#form.querySelectorAll("[data-error]")) this.#showError(place.dataset.error, "");
+  }
+
+  /** Put a sentence under a field (and open the part of the form where it is). False when there is no such field. */
+  #showError(name, text) {
+    const place = [...this.#form.querySelectorAll("[data-error]")].find((one) => one.dataset.error === name);
+    if (!place) return false;
+    place.textContent = text;
+    const field = place.closest(".field");
+    field?.classList.toggle("has-error", Boolean(text));
+    for (const input of field?.querySelectorAll("input, select") ?? []) {
+      if (text) input.setAttribute("aria-invalid", "true");
+      else input.removeAttribute("aria-invalid");
+    }
+    if (text && place.closest("details")) place.closest("details").open = true;
+    return true;
+  }
+}
+
+const canTrain = (hospital) => hospital.online !== false && hospital.ready !== false && hospital.scans > 0;
+
+function problemOf(input) {
+  const { validity, min, max } = input;
+  if (validity.valueMissing) return t("form.missing");
+  if (validity.rangeUnderflow || validity.rangeOverflow) {
+    return min !== "" && max !== "" ? t("form.between", { min: number(Number(min), 4), max: number(Number(max), 4) }) : t("form.at_least", { min: number(Number(min), 4) });
+  }
+  if (validity.stepMismatch) return t("form.whole");
+  return t("form.not_a_number");
+}
+
+function optionField({ name, label, help, default: value, min, max, step }) {
+  const id = `option-${name}`;
+  const input = h("input.input", {
+    id, name: `option.${name}`, type: "number", step: step ?? "any", min, max, value, "data-option": true, "aria-describedby": `${id}-help ${id}-error`,
+  });
+  return h(
+    "div.field",
+    {},
+    h("label", { for: id }, label ?? tOr(`option.${name}`, name)),
+    input,
+    h("p.field-help", { id: `${id}-help` }, help ?? ""),
+    h("p.field-error", { id: `${id}-error`, "data-error": `option.${name}`, role: "alert" }),
+  );
+}
