@@ -1,7 +1,7 @@
 # Every command works on a fresh clone: the virtual environment is made when it is needed.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install run test test-fast lint format types bench clean
+.PHONY: help install run test test-fast lint format types bench pretrained clean
 MAKEFLAGS += --no-print-directory
 
 VENV := .venv
@@ -42,6 +42,9 @@ types: $(READY) ## check types with mypy
 
 bench: $(READY) ## run benchmarks/ and print their tables
 	$(PYTHON) -m benchmarks
+
+pretrained: $(READY) ## train the shipped model on the real CTs in ../shared (an hour or more on two cores)
+	$(PYTHON) -m benchmarks.pretrained
 
 clean: ## remove caches, demo data and demo output; keeps .venv, hospital data and models
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis build out/demo data/demo data/demo_heldout data/*.partial

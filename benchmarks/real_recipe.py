@@ -14,12 +14,24 @@ ROUNDS = 12
 STEPS_PER_ROUND = 64
 BATCH = 8
 MINED_SCANS = 1
+WARM_UP_ROUNDS = 1
 SEED = 0
+
+
+def as_json() -> dict[str, int]:
+    """The recipe for a model card; everything else is the commands' default."""
+    return {
+        "rounds": ROUNDS,
+        "steps_per_round": STEPS_PER_ROUND,
+        "batch": BATCH,
+        "mined_scans": MINED_SCANS,
+        "warmup_rounds": WARM_UP_ROUNDS,
+    }
 
 
 def federate(data: Path, model: Path, work: Path) -> None:
     """All hospitals of ``data`` together: ``ROUNDS`` rounds of about ``STEPS_PER_ROUND`` steps in each hospital."""
-    rounds = ("--rounds", ROUNDS, "--warmup-rounds", 1, "--runs", work / "runs")
+    rounds = ("--rounds", ROUNDS, "--warmup-rounds", WARM_UP_ROUNDS, "--runs", work / "runs")
     command("federated_training.py", "--data", data, "--out", model, *rounds, *_options(data, work, share=1))
 
 
