@@ -14,9 +14,9 @@ import socket
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 from flask_wtf.csrf import CSRFProtect
@@ -42,6 +42,9 @@ from fedlung.stores.model_registry import ModelRegistry
 from fedlung.stores.run_listing import RunListing
 from fedlung.stores.secret_key import secret_key
 from fedlung.web import (
+    api_hospitals,
+    api_models,
+    api_runs,
     api_status,
     assets,
     error_answers,
@@ -51,9 +54,13 @@ from fedlung.web import (
     pages_accounts,
     pages_audit,
     pages_general,
+    pages_hospital,
+    pages_models,
+    pages_runs,
     pages_users,
     sessions,
 )
+from fedlung.web.js_texts import JS_TEXTS
 from fedlung.web.lifetime import end_at_once, start
 from fedlung.web.live.hub import Hub
 from fedlung.web.live.session_cap import SessionCap
@@ -65,6 +72,7 @@ from fedlung.web.slow_clients import BodyTimeout
 from fedlung.web.system_load import MeasuredLoad
 from fedlung.web.training.hospital_cards import HospitalCards
 from fedlung.web.training.launching import Launcher
+from fedlung.web.training.local_launcher import Engine, LocalLauncher
 from fedlung.web.training.service import RunService
 
 if TYPE_CHECKING:
@@ -81,6 +89,12 @@ BLUEPRINTS = (
     pages_accounts.blueprint,
     pages_users.blueprint,
     pages_audit.blueprint,
+    pages_runs.blueprint,
+    pages_models.blueprint,
+    pages_hospital.blueprint,
+    api_runs.blueprint,
+    api_models.blueprint,
+    api_hospitals.blueprint,
 )
 
 # --- the application -------------------------------------------------------------------------------------
@@ -106,7 +120,7 @@ def create_app(settings: Settings, services: Services) -> Flask:
     sessions.install(app)  # before CSRF: a stranger is asked to sign in, not told about tokens
     CSRFProtect(app)
     limits.install(app)
-    page_context.install(app, {})
+    page_context.install(app, JS_TEXTS)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
     sockets = LiveSockets(app, settings, services.hub)
@@ -135,7 +149,9 @@ def make_accounts(settings: Settings) -> tuple[JsonUserStore, AuditLog, Accounts
     return users, audit, Accounts(users, audit, PasswordHasher(), SignInThrottle())
 
 
-def make_services(settings: Settings, launcher: Launcher) -> Services:
+def make_services(
+    settings: Settings, launcher: Launcher, gpu: Callable[[], Mapping[str, Any] | None] = lambda: None
+) -> Services:
     """Stores of this data folder, and the services over them; starts no thread."""
     users, audit, accounts = make_accounts(settings)
     hub, runs = Hub(), RunListing(settings.data / "runs")
@@ -148,7 +164,7 @@ def make_services(settings: Settings, launcher: Launcher) -> Services:
         runs=RunService(launcher, runs, models, hub),
         models=models,
         hub=hub,
-        system=MeasuredLoad(settings.training_threads),
+        system=MeasuredLoad(settings.training_threads, gpu),
     )
 
 
@@ -179,6 +195,40 @@ def make_phantoms(data: Path, wanted: Sequence[str]) -> None:
             shutil.move(Path(staging) / name, data / name)
 
 
+# --- training --------------------------------------------------------------------------------------------
+
+
+def make_launcher(settings: Settings) -> Launcher:
+    """What trains, on the hospitals of this data folder."""
+    # Here and not above: torch takes seconds to load, and pages can be tested without it.
+    from torch import set_num_threads
+
+    import federated_training as training
+    from fedlung.stores.checkpoints import save_checkpoint
+    from train_simple_model import ARCHITECTURE
+
+    engine = Engine(
+        parser=training.run_parser,
+        open_client=training.open_client,
+        open_coordinator=training.open_coordinator,
+        save_model=lambda path, weights, metadata: save_checkpoint(
+            path, weights=weights, architecture=ARCHITECTURE, metadata=metadata
+        ),
+        set_threads=set_num_threads,
+    )
+    return LocalLauncher(engine, settings.data, settings.training_threads)
+
+
+def gpu_load() -> Mapping[str, Any] | None:
+    """The GPU that trains, or None on a machine without one."""
+    from torch import cuda  # here for the same reason
+
+    if not cuda.is_available():
+        return None
+    free, total = cuda.mem_get_info()
+    return {"name": cuda.get_device_name(), "memory_used_bytes": total - free, "memory_total_bytes": total}
+
+
 # --- serving ---------------------------------------------------------------------------------------------
 
 
@@ -187,7 +237,7 @@ def application() -> Flask:
     settings = Settings.from_env([])
     log_to_stderr(settings.log_level)
     lock = DataLock(settings.data)
-    show_accounts(prepare(settings))
+    show_accounts(prepare(settings), settings.demo_password)
     app = begin(settings)
     app.extensions["fedlung_lock"] = lock  # held as long as the application
     return app
@@ -195,7 +245,7 @@ def application() -> Flask:
 
 def begin(settings: Settings) -> Flask:
     """The whole application with its background tasks, in the process that serves it."""
-    app = create_app(settings, make_services(settings, make_launcher(settings)))
+    app = create_app(settings, make_services(settings, make_launcher(settings), gpu_load))
     start(app)
     return app
 
@@ -212,13 +262,16 @@ class EmbeddedGunicorn(Application):  # type: ignore[misc] # gunicorn has no typ
         self.load_config_from_file(str(ROOT / "gunicorn.conf.py"))
         self.cfg.set("bind", address_of(self._settings))
         self.cfg.set("threads", self._settings.threads)
+        prepare_signals = self.cfg.when_ready
+
+        def listening(server: Any) -> None:
+            prepare_signals(server)
+            show_address(self._settings)
+
+        self.cfg.set("when_ready", listening)
 
     def load(self) -> Flask:
         return self._begin(self._settings)
-
-
-def make_launcher(settings: Settings) -> Launcher:
-    raise NotImplementedError  # H-C's section comes here
 
 
 def serve(settings: Settings) -> None:
@@ -239,13 +292,18 @@ def serve(settings: Settings) -> None:
     socketio.run(app, settings.host, settings.port, debug=False, use_reloader=False, **more)
 
 
-def show_accounts(made: Sequence[NewAccount]) -> None:
-    """The only time that a password is shown."""
-    rows = [("account", "role", "hospital", "password"), *((a[0], a[1], a[2] or "-", a[3]) for a in made)]
+def show_accounts(made: Sequence[NewAccount], known: str | None) -> None:
+    """The only time that a password is shown; one that was given from outside is ``known`` and not shown at all."""
+    passwords = ["(FEDLUNG_DEMO_PASSWORD)" if account.password == known else account.password for account in made]
+    people = [(account.username, account.role, account.hospital_id or "-") for account in made]
+    rows = [
+        ("account", "role", "hospital", "password"),
+        *((*who, password) for who, password in zip(people, passwords, strict=True)),
+    ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     if made:
-        sys.stdout.write("\n".join([*lines, "Passwords are shown this once; keep them.", ""]))
+        sys.stdout.write("\n".join([*lines, "Passwords are shown only this once.", ""]))
         sys.stdout.flush()
 
 
@@ -270,7 +328,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     log_to_stderr(settings.log_level)
     check_address(settings)
     with DataLock(settings.data):
-        show_accounts(prepare(settings))
+        show_accounts(prepare(settings), settings.demo_password)
         serve(settings)
 
 

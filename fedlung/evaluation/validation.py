@@ -35,10 +35,11 @@ class ValidationResult:
     dice: float
 
     def to_metrics(self) -> dict[str, float]:
-        """Plain numbers for logs and curves."""
+        """Plain numbers for logs and curves; NaN for a sensitivity where there is no nodule to find."""
+        judged = self.froc.num_nodules > 0
         return {
-            "cpm": self.froc.cpm,
-            "sensitivity_at_1_fp": self.froc.operating_points[1.0],
+            "cpm": self.froc.cpm if judged else float("nan"),
+            "sensitivity_at_1_fp": self.froc.operating_points[1.0] if judged else float("nan"),
             "dice": self.dice,
             "num_scans": float(self.froc.num_scans),
             "num_nodules": float(self.froc.num_nodules),

@@ -58,6 +58,7 @@ _GENERAL: dict[str, Any] = {
     "hospital.annotated.one": lazy_gettext("{count} with nodules"),
     "hospital.annotated.other": lazy_gettext("{count} with nodules"),
     "hospital.seen": lazy_gettext("seen {when}"),
+    "hospital.left_out": lazy_gettext("Last left out of a round: {reason}"),
     "hospital.ready": lazy_gettext("Ready"),
     "hospital.not_ready": lazy_gettext("Not ready"),
     "hospital.offline": lazy_gettext("Not reachable"),

@@ -51,6 +51,8 @@ TRAINING: dict[str, Any] = {
     "end.stopped": lazy_gettext("Stopped by a person. Round {round} of {rounds} is kept."),
     "end.quorum": lazy_gettext("In round {round} only {answered} of {asked} hospitals answered, {needed} are needed."),
     "end.infinite": lazy_gettext("Round {round} spoiled the model (infinite values). Use a lower learning rate."),
+    "end.not_opened": lazy_gettext("Only {opened} of {asked} hospitals could be opened, {needed} are needed."),
+    "end.unknown": lazy_gettext("The training ended without a word; the log of the server has the reason."),
     # Why a hospital was left out of a round
     "reason.no_answer": lazy_gettext("no answer within {seconds} s"),
     "reason.late": lazy_gettext("its answer came after the round was closed"),
@@ -64,6 +66,10 @@ TRAINING: dict[str, Any] = {
     "reason.name": lazy_gettext("it answered in the name of {name}"),
     "reason.twice": lazy_gettext("it was not asked, or had answered already"),
     "reason.memory": lazy_gettext("its memory was not enough"),
+    "reason.no_scans": lazy_gettext("there is no scan in its folder"),
+    "reason.no_annotations": lazy_gettext("its annotations.csv is missing (an empty table says: no nodules)"),
+    "reason.same_series": lazy_gettext("{one} and {other} are one series; keep one"),
+    "reason.no_folder": lazy_gettext("its folder is not there"),
     "notice.late": lazy_gettext("{hospital} finished round {round} too late; its answer is not used."),
     "notice.validation": lazy_gettext("{hospital} could not measure the model: {reason}"),
     # The feed
@@ -123,6 +129,7 @@ TRAINING: dict[str, Any] = {
     "metric_help.cpm": lazy_gettext("Mean sensitivity at 1/8 to 8 false marks"),
     "chart.federation": lazy_gettext("Federation"),
     "chart.empty": lazy_gettext("The first value comes with the first complete round."),
+    "chart.none": lazy_gettext("Not measured in this training."),
     "chart.label": lazy_gettext("Chart of {title}. The values are also in the table after it."),
     "chart.round": lazy_gettext("Round"),
     "chart.minutes": lazy_gettext("Minutes since the start"),

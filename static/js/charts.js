@@ -5,7 +5,7 @@
 
 import { asCsv, asRows, decimated, nearest, smoothed } from "./chart_data.js";
 import { h, icon, fill, download, oncePerFrame } from "./dom.js";
-import { metric as metricText, number, t } from "./i18n.js";
+import { metric, number, t } from "./i18n.js";
 
 const MARKERS = ["circle", "rectRot", "triangle", "rect"];
 const MARKED_POINTS = 60; // more points than this are a line without markers
@@ -114,14 +114,14 @@ class LineChart {
   #hovered = null;
   #tabled = ""; // axis and data that the table shows
 
-  constructor(group, { id, title, help = "", empty = t("chart.empty") }) {
+  constructor(group, { id, title, help = "" }) {
     this.group = group;
     this.id = id;
     this.title = title;
     this.canvas = h("canvas", { role: "img", "aria-label": t("chart.label", { title }) });
     this.legend = h("div.chart-legend");
     this.table = h("div.chart-table.visually-hidden", { role: "group", "aria-label": title });
-    this.nothing = h("p.chart-empty", {}, empty);
+    this.nothing = h("p.chart-empty");
     const button = (name, label, run) => h(
       "button.button.button-quiet.button-icon.button-small",
       { type: "button", title: label, "aria-label": `${label}: ${title}`, onClick: run }, icon(name),
@@ -148,9 +148,11 @@ class LineChart {
     );
   }
 
-  /** @param series [{id, label, color: "--variable", wide?, marker?, points: [{round, minutes, y}]}] */
-  set(series) {
+  /** @param empty what to say when there is no value
+   *  @param series [{id, label, color: "--variable", wide?, marker?, points: [{round, minutes, y}]}] */
+  set(series, empty = t("chart.empty")) {
     this.#series = series;
+    this.nothing.textContent = empty;
     this.group.redraw();
   }
 
@@ -278,7 +280,7 @@ class LineChart {
     for (const line of lines) {
       const place = [...this.legend.querySelectorAll(".legend-value")].find((one) => one.dataset.line === line.id);
       const point = this.#hovered === null ? line.points[line.points.length - 1] : line.points.find((one) => one.x === this.#hovered);
-      if (place) place.textContent = point ? metricText(point.y) : "–";
+      if (place) place.textContent = point ? metric(point.y) : "–";
     }
   }
 
@@ -289,7 +291,7 @@ class LineChart {
     const rows = asRows(lines).slice(-MOST_ROWS);
     const head = h("tr", {}, h("th", { scope: "col" }, this.#axisName()), lines.map((line) => h("th.is-number", { scope: "col" }, line.label)));
     const body = rows.map(({ x, values }) => h(
-      "tr", {}, h("th", { scope: "row" }, number(x, 1)), values.map((value) => h("td.is-number", {}, value === null ? "–" : metricText(value))),
+      "tr", {}, h("th", { scope: "row" }, number(x, 1)), values.map((value) => h("td.is-number", {}, value === null ? "–" : metric(value))),
     ));
     fill(this.table, h("table.table", {}, h("caption.visually-hidden", {}, this.title), h("thead", {}, head), h("tbody", {}, body)));
   }

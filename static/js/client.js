@@ -1,7 +1,7 @@
 /* The page of a hospital's staff: the own data, the own rounds, own numbers beside those of the federation. */
 
-import { byId, fill, h, icon } from "./dom.js";
-import { hospitalFigures } from "./hospital_cards.js";
+import { byId, fill, h } from "./dom.js";
+import { hospitalFigures, presence, trouble } from "./hospital_cards.js";
 import { t } from "./i18n.js";
 import { live } from "./live.js";
 import { seriesOf } from "./metrics.js";
@@ -24,13 +24,10 @@ function showOwn(hospital) {
     fill(place, h("div.card-body", {}, h("p.muted", {}, t("client.no_folder"))));
     return;
   }
-  const pill = hospital.online
-    ? h("span.pill.pill-good", {}, icon("circle-check"), t(hospital.ready ? "hospital.ready" : "hospital.not_ready"))
-    : h("span.pill.pill-bad", {}, icon("plug-circle-xmark"), t("hospital.offline"));
   fill(
     place,
-    h("div.card-head", {}, h("h2", {}, hospital.name), pill),
-    h("div.card-body.stack", {}, h("div.own-figures", {}, hospitalFigures(hospital)), hospital.last_error && h("div.alert.alert-warn.small", {}, icon("triangle-exclamation"), h("p", {}, hospital.last_error))),
+    h("div.card-head", {}, h("h2", {}, hospital.name), presence(hospital)),
+    h("div.card-body.stack", {}, h("div.own-figures", {}, hospitalFigures(hospital)), trouble(hospital)),
   );
 }
 

@@ -93,7 +93,7 @@ function drawComparison() {
   const lines = (metricId) => compared.map((run, index) => ({
     ...seriesOf(run, metricId, hospitalName)[0], id: run.id, label: run.id, color: `--series-${(index % 8) + 1}`, wide: false, marker: index % 4,
   }));
-  for (const chart of charts) chart.set(lines(chart.id));
+  for (const chart of charts) chart.set(lines(chart.id), t("chart.none"));
   fill(byId("config-diff"), configTable(compared, { onlyDifferent: byId("only-different").checked }));
   fill(byId("result-table"), resultTable());
 }
@@ -123,7 +123,8 @@ byId("only-different").addEventListener("change", drawComparison);
 
 async function load() {
   const answer = await attempt(null, () => api.get("/api/runs"));
-  runs = Array.isArray(answer) ? answer : (answer?.runs ?? []);
+  if (!answer) return;
+  runs = answer;
   draw();
 }
 

@@ -2,6 +2,7 @@
 
 import { fill, h, icon } from "./dom.js";
 import { ago, dateTime, number, t, tn } from "./i18n.js";
+import { reasonWords } from "./words.js";
 
 /** Draw one card per hospital; `empty` is shown when there is none. */
 export function drawHospitals(place, hospitals, empty) {
@@ -17,11 +18,19 @@ function hospitalCard(hospital) {
     "article.card",
     { "data-hospital": hospital.id, "aria-label": hospital.name },
     h("div.card-head", {}, h("h3", {}, hospital.name), presence(hospital)),
-    h("div.card-body.stack", {}, hospitalFigures(hospital), hospital.last_error && h("div.alert.alert-warn.small", {}, icon("triangle-exclamation"), h("p", {}, hospital.last_error))),
+    h("div.card-body.stack", {}, hospitalFigures(hospital), trouble(hospital)),
   );
 }
 
-function presence({ online, ready, last_seen: seen }) {
+/** What went wrong last: with the folder, or in a round. */
+export function trouble({ last_error: error, ready }) {
+  if (!error) return null;
+  const words = reasonWords(error);
+  return h("div.alert.alert-warn.small", {}, icon("triangle-exclamation"), h("p", {}, ready ? t("hospital.left_out", { reason: words }) : words));
+}
+
+/** Whether it can take part, as a pill. */
+export function presence({ online, ready, last_seen: seen }) {
   if (!online) return h("span.pill.pill-bad", { title: seen ? dateTime(seen) : null }, icon("plug-circle-xmark"), t("hospital.offline"));
   if (!ready) return h("span.pill.pill-warn", {}, icon("hourglass-half"), t("hospital.not_ready"));
   return h("span.pill.pill-good", {}, icon("circle-check"), t("hospital.ready"));
@@ -35,7 +44,7 @@ export function hospitalFigures(hospital) {
       "div.stats",
       {},
       figure(t("hospital.scans"), number(hospital.scans), tn("hospital.annotated", hospital.annotated_scans ?? 0)),
-      figure(t("hospital.nodules"), number(hospital.nodules), hospital.last_seen && t("hospital.seen", { when: ago(hospital.last_seen) })),
+      figure(t("hospital.nodules"), number(hospital.nodules), !hospital.online && hospital.last_seen && t("hospital.seen", { when: ago(hospital.last_seen) })),
     ),
     sizeHistogram(hospital.size_histogram),
   ];

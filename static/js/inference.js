@@ -9,8 +9,8 @@ import { attempt } from "./toasts.js";
 import { learnNames, modelName } from "./words.js";
 
 async function load() {
-  const answer = await attempt(null, () => api.get("/api/models"));
-  const models = Array.isArray(answer) ? answer : (answer?.models ?? []);
+  const models = await attempt(null, () => api.get("/api/models"));
+  if (!models) return;
   const model = models.find((one) => one.promoted);
   byId("model-loading").hidden = true;
   byId("model").hidden = !model;

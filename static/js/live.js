@@ -9,32 +9,27 @@
 
 import { api, ApiError } from "./api.js";
 import { t } from "./i18n.js";
+import { OrderedEvents } from "./ordered_events.js";
 import { io } from "../vendor/socket.io-client/socket.io.esm.min.js";
 
 const POLL_SECONDS = 5;
 const REFUSED_AGAIN_SECONDS = 30;
 const HIDDEN_GIVES_UP_SECONDS = 300;
-const MOST_BUFFERED = 2000;
 
-/** Words of `state`, and the colour of the dot beside them. */
-const STATES = {
-  connecting: "warn",
-  live: "good",
-  reconnecting: "warn",
-  polling: "warn",
-  offline: "bad",
-  resting: "warn",
-};
+/** State of the connection -> colour of the dot beside its words. */
+const STATES = { connecting: "warn", live: "good", reconnecting: "warn", polling: "warn", offline: "bad", resting: "warn" };
 
 class Live {
   #subscribers = [];
   #socket = null;
-  #seq = null; // number of the last event that was applied; null: no snapshot yet
-  #early = []; // events that came while a snapshot is on its way
-  #fetching = null;
   #pollTimer = 0;
   #hiddenTimer = 0;
-  #snapshot = null;
+  #latest = null; // for those who subscribe later
+  #events = new OrderedEvents({
+    fetch: (since) => this.#fetch(since),
+    onSnapshot: (status) => this.#tell("snapshot", (this.#latest = status)),
+    onEvent: (event) => this.#tell("event", event),
+  });
   state = "connecting";
 
   /**
@@ -42,12 +37,11 @@ class Live {
    */
   subscribe(subscriber) {
     this.#subscribers.push(subscriber);
-    if (this.#snapshot) subscriber.snapshot?.(this.#snapshot);
+    if (this.#latest) subscriber.snapshot?.(this.#latest);
     subscriber.state?.(this.state);
   }
 
   start() {
-    if (this.#socket) return;
     this.#connect();
     this.resync();
     document.addEventListener("visibilitychange", () => this.#visibilityChanged());
@@ -55,8 +49,11 @@ class Live {
 
   /** Fetch the snapshot (again) and go on from its number. */
   resync() {
-    this.#fetching ??= this.#fetchSnapshot();
-    return this.#fetching;
+    return this.#events.resync();
+  }
+
+  #tell(what, value) {
+    for (const subscriber of this.#subscribers) subscriber[what]?.(value);
   }
 
   #connect() {
@@ -68,7 +65,7 @@ class Live {
     });
     this.#socket.on("disconnect", (reason) => this.#disconnected(reason));
     this.#socket.on("connect_error", () => this.#refused());
-    this.#socket.onAny((name, event) => this.#arrived({ event: name, ...event }));
+    this.#socket.onAny((name, event) => this.#events.take({ event: name, ...event }));
   }
 
   #disconnected(reason) {
@@ -85,49 +82,21 @@ class Live {
     if (!this.#socket.active) setTimeout(() => this.#socket.connect(), REFUSED_AGAIN_SECONDS * 1000);
   }
 
-  #arrived(event) {
-    if (typeof event.seq !== "number") return;
-    if (this.#seq === null || this.#fetching) {
-      if (this.#early.length < MOST_BUFFERED) this.#early.push(event);
-      else this.#early = []; // too long without a snapshot: the next one will have it all
-      return;
-    }
-    this.#apply(event);
-  }
-
-  #apply(event) {
-    if (event.seq <= this.#seq) return;
-    if (event.seq > this.#seq + 1) {
-      this.resync();
-      return;
-    }
-    this.#seq = event.seq;
-    for (const subscriber of this.#subscribers) subscriber.event?.(event);
-  }
-
-  async #fetchSnapshot() {
-    const since = this.#seq === null ? "" : `?since=${this.#seq}`;
+  async #fetch(since) {
     try {
-      const status = await api.get(`/api/status${since}`);
-      this.#snapshot = status;
-      this.#seq = status.seq;
-      for (const subscriber of this.#subscribers) subscriber.snapshot?.(status);
-      if (this.state === "offline") this.#setState(this.#socket?.connected ? "live" : "polling");
+      const status = await api.get(since === null ? "/api/status" : `/api/status?since=${since}`);
+      if (this.state === "offline") this.#setState(this.#socket.connected ? "live" : "polling");
+      return status;
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      if (!this.#socket?.connected) this.#setState("offline");
+      if (!this.#socket.connected) this.#setState("offline");
       this.#startPolling();
-      return;
-    } finally {
-      this.#fetching = null;
+      return null;
     }
-    const early = this.#early;
-    this.#early = [];
-    for (const event of early) this.#arrived(event);
   }
 
   #startPolling() {
-    if (this.#pollTimer || this.#socket?.connected) return;
+    if (this.#pollTimer || this.#socket.connected) return;
     if (this.state !== "offline") this.#setState("polling");
     const poll = async () => {
       if (!document.hidden) await this.resync();
@@ -160,7 +129,7 @@ class Live {
 
   #setState(state) {
     this.state = state;
-    for (const subscriber of this.#subscribers) subscriber.state?.(state);
+    this.#tell("state", state);
   }
 }
 

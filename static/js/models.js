@@ -69,7 +69,7 @@ async function promote(model, button) {
 async function verify(model, button) {
   const answer = await attempt(button, () => api.post(path(model, "verify")));
   if (answer === undefined) return;
-  const intact = answer.intact ?? answer.model?.intact;
+  const { intact } = answer;
   toast(t(intact ? "model.is_intact" : "model.is_damaged", { name: modelName(model) }), intact ? "good" : "bad");
   await load();
 }
@@ -131,7 +131,8 @@ function lead(model) {
 
 async function load() {
   const answer = await attempt(null, () => api.get("/api/models"));
-  models = Array.isArray(answer) ? answer : (answer?.models ?? []);
+  if (!answer) return;
+  models = answer;
   byId("models-loading").hidden = true;
   page.hidden = false;
   fill(byId("model-in-use"), lead(models.find((model) => model.promoted)));

@@ -81,8 +81,7 @@ function offerHospitals() {
 }
 
 async function loadEvents() {
-  const answer = await api.get(`${path}/events?format=json`).catch(() => null);
-  const events = Array.isArray(answer) ? answer : (answer?.events ?? []);
+  const events = await api.get(`${path}/events?format=json`).catch(() => []);
   byId("events-card").hidden = !events.length;
   const rows = events.map((event) => {
     const words = sentence(event);

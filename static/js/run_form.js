@@ -36,6 +36,17 @@ export class RunForm {
     this.#drawOptions();
   }
 
+  /** Defaults and limits as the server has them, in the units of the form. */
+  setDefaults(defaults = {}, limits = {}) {
+    for (const input of this.#form.querySelectorAll("[data-field]")) {
+      const { min, max } = limits[input.name] ?? {};
+      if (min !== undefined) input.min = shown(min, input);
+      if (max !== undefined) input.max = shown(max, input);
+      if (input.name in defaults) input.value = shown(defaults[input.name], input);
+    }
+    this.#summarise();
+  }
+
   /** Tick boxes for those that can take part; what was chosen stays chosen. */
   setHospitals(hospitals) {
     const key = JSON.stringify(hospitals.map(({ id, name, ready, online, scans }) => [id, name, ready, online, scans]));
@@ -95,7 +106,7 @@ export class RunForm {
     for (const input of this.#form.querySelectorAll("[data-field]")) {
       if (input.value === "") continue;
       const isNumber = input.type === "number";
-      request[input.name] = isNumber ? Number(input.value) * Number(input.dataset.times ?? 1) : input.value;
+      request[input.name] = isNumber ? plain(Number(input.value) * timesOf(input)) : input.value;
     }
     const options = [...this.#form.querySelectorAll("[data-option]")].filter((input) => input.value !== "");
     if (options.length) request.strategy_options = Object.fromEntries(options.map((input) => [input.name.replace("option.", ""), Number(input.value)]));
@@ -161,6 +172,11 @@ export class RunForm {
 }
 
 const canTrain = (hospital) => hospital.online !== false && hospital.ready !== false && hospital.scans > 0;
+
+/** A field may show minutes or per cent where the server has seconds or shares: `data-times` is the factor. */
+const timesOf = (input) => Number(input.dataset.times ?? 1);
+const shown = (value, input) => (typeof value === "number" ? String(plain(value / timesOf(input))) : (value ?? ""));
+const plain = (value) => Number(value.toPrecision(12)); // 0.2 / 0.01 is not quite 20
 
 function problemOf(input) {
   const { validity, min, max } = input;

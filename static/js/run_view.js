@@ -58,9 +58,8 @@ export class RunView {
   }
 
   async #loadFeed(runId) {
-    const answer = await api.get(`/api/runs/${encodeURIComponent(runId)}/events?format=json`).catch(() => null);
-    const events = Array.isArray(answer) ? answer : answer?.events;
-    if (this.run?.id === runId) this.feed.add(events ?? this.run.records);
+    const events = await api.get(`/api/runs/${encodeURIComponent(runId)}/events?format=json`).catch(() => this.run?.records ?? []);
+    if (this.run?.id === runId) this.feed.add(events);
   }
 
   #makeCharts() {
@@ -82,7 +81,8 @@ export class RunView {
     this.grid?.draw(run);
     if (this.#drawnRecords === run.records) return;
     this.#drawnRecords = run.records;
-    for (const chart of this.#charts) chart.set(this.#options.series(run, chart.id));
+    const empty = t(run.records.length ? "chart.none" : "chart.empty");
+    for (const chart of this.#charts) chart.set(this.#options.series(run, chart.id), empty);
   }
 }
 

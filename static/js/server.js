@@ -10,7 +10,7 @@ import { RunForm } from "./run_form.js";
 import { isActive, isNews } from "./run_state.js";
 import { RunView, placesIn } from "./run_view.js";
 import { toast } from "./toasts.js";
-import { learnNames } from "./words.js";
+import { hospitalName, learnNames } from "./words.js";
 
 const noHospitals = byId("no-hospitals").content.firstElementChild;
 const view = new RunView(placesIn(byId("main")), { leads: true, metrics: ["loss", "train_dice", "sensitivity", "dice"], changed: () => arrange() });
@@ -39,7 +39,7 @@ function showOnline(online) {
     "li.row",
     {},
     h("span.avatar", { "aria-hidden": "true" }, [...(one.display_name || one.username)][0]?.toUpperCase()),
-    h("div.grow", {}, h("div.strong", {}, one.display_name || one.username), h("div.small.muted", {}, [t(`role.${one.role}`), one.hospital].filter(Boolean).join(" · "))),
+    h("div.grow", {}, h("div.strong", {}, one.display_name || one.username), h("div.small.muted", {}, [t(`role.${one.role}`), one.hospital && hospitalName(one.hospital)].filter(Boolean).join(" · "))),
     one.tabs > 1 && h("span.small.muted", {}, tn("count.tabs", one.tabs)),
   ));
   fill(byId("online"), people.length ? h("ul.stack.stack-s", {}, people) : h("p.small.muted", {}, t("online.nobody")));
@@ -70,4 +70,11 @@ live.subscribe({
 });
 
 watchMachine(byId("machine"));
-api.get("/api/strategies").then((answer) => form.setStrategies(Array.isArray(answer) ? answer : answer.strategies), (error) => toast(error.message, "bad"));
+
+api.get("/api/strategies").then(
+  ({ strategies, defaults, limits }) => {
+    form.setStrategies(strategies);
+    form.setDefaults(defaults, limits);
+  },
+  (error) => toast(error.message, "bad"),
+);

@@ -45,6 +45,10 @@ const REASONS = [
   [/^it answers in the name of (.+)$/, "reason.name", "name"],
   [/^it was not asked in this round/, "reason.twice"],
   [/out of memory/i, "reason.memory"],
+  [/no \.mhd or \.mha scan in/, "reason.no_scans"],
+  [/annotations\.csv is missing/, "reason.no_annotations"],
+  [/^hospital \S+: (\S+) and (\S+) are one series; keep one$/, "reason.same_series", "one", "other"],
+  [/is not a folder$/, "reason.no_folder"],
 ];
 
 /* Reasons why a run ended. */
@@ -52,6 +56,8 @@ const ENDS = [
   [/^interrupted$/, "end.interrupted"],
   [/^stopped: round (\d+) of (\d+) is kept/, "end.stopped", "round", "rounds"],
   [/^round (\d+): (\d+) of (\d+) hospitals answered, (\d+) are needed/, "end.quorum", "round", "answered", "asked", "needed"],
+  [/^(\d+) of (\d+) hospitals can be opened, (\d+) are needed/, "end.not_opened", "opened", "asked", "needed"],
+  [/^the run ended without a word/, "end.unknown"],
   [/^round (\d+) made the global model infinite/, "end.infinite", "round"],
 ];
 

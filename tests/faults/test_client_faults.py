@@ -106,6 +106,13 @@ def test_hanging_hospital_is_skipped_and_comes_back(folder: RunFolder) -> None:
     ]
     notices = [event.message for event in watch.named("notice")]
     assert notices == ["hospital_a came to the end of round 1 too late; its answer is refused"]
+    told = [event for event in watch.named("client_progress") if event.hospital == "hospital_a"]
+    assert [(event.round, event.state) for event in told if event.state != "training"] == [
+        (1, "late"),
+        (2, "dropped"),
+        (3, "done"),
+    ]
+    assert next((event.state, event.fraction) for event in told) == ("training", 0.0)  # it is heard when it begins
 
 
 def test_quorum_fails_model_stays_and_the_run_can_be_resumed(folder: RunFolder) -> None:

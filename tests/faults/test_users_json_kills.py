@@ -1,4 +1,4 @@
-"""``kill -9``, full disks, and the n-th system call that fails: accounts stay readable, and no acknowledged one is lost."""
+"""``kill -9``, full disks, the n-th system call that fails: accounts stay readable, no acknowledged one is lost."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from fedlung.errors import UnreadableStore
 from fedlung.stores.json_users import JsonUserStore
 from fedlung.stores.users import STAFF, User, new_user
 
@@ -170,6 +171,5 @@ def attempt(store: JsonUserStore, user: User, failing: int) -> tuple[User | None
         calls = FailingCalls(patch, failing)
         try:
             return store.replace(user), calls.count
-        except Exception as error:
-            assert "No space left" in str(error)
+        except (OSError, UnreadableStore):
             return None, calls.count

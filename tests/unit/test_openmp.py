@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from fedlung.openmp import SPIN_COUNT
+
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-
-from fedlung.openmp import SPIN_COUNT
 
 ROOT = Path(__file__).resolve().parents[2]
 FRONTS = ("train_simple_model", "federated_training", "federated_inference_utils")

@@ -87,6 +87,7 @@ def test_a_gpu_that_is_not_there_is_a_wrong_argument():
         ["--epochs", "0"],
         ["--patch", "20"],
         ["--val-every", "0"],
+        ["--held-out", "0.6"],
         ["--data", "nowhere"],
         ["--val", "nowhere"],
         ["--epochs", "one"],

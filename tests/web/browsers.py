@@ -100,6 +100,9 @@ class Browser:
         assert answer.status_code == 303, answer.text
         return self
 
+    def cookie(self) -> str:
+        return "; ".join(f"{cookie.name}={cookie.value}" for cookie in self.http.cookies)
+
     def with_the_same_cookies(self) -> Browser:
         other = Browser(self.url)
         other.http.cookies.update(self.http.cookies)
@@ -119,8 +122,7 @@ class Browser:
         return self.http.post(self.url + path, json=json, headers=headers, timeout=PATIENCE_SECONDS)
 
     def listen(self, *transports: str, origin: str | None = None) -> Browser:
-        cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in self.http.cookies)
-        headers = {"Cookie": cookies}
+        headers = {"Cookie": self.cookie()}
         if origin and "polling" in transports:
             headers["Origin"] = origin
         # Over WebSocket the client says its own origin, which a header would only double.

@@ -25,14 +25,7 @@ from fedlung.stores.audit import AuditLog
 from fedlung.stores.json_users import JsonUserStore
 from fedlung.web.live.sockets import live_sockets
 from fedlung.web.services import Services
-
-try:  # TODO(H-A): until H-C's file is there
-    from tests.web.fake_launcher import FakeLauncher
-except ImportError:
-
-    class FakeLauncher:  # type: ignore
-        def __init__(self, folder: Path) -> None: ...
-
+from tests.web.fake_launcher import FakeLauncher
 
 PASSWORD = "a quiet morning in the reading room"
 HOSPITALS = ("hospital_a", "hospital_b")
@@ -49,16 +42,24 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def make_data(people: Path) -> Callable[[Path], Path]:
+    """``make_data(folder)`` makes a data folder with two hospitals and the accounts of this module's first lines."""
+
+    def make(folder: Path) -> Path:
+        for hospital in HOSPITALS:
+            (folder / hospital / "scans").mkdir(parents=True)
+            (folder / hospital / "annotations.csv").write_text("seriesuid,coordX,coordY,coordZ,diameter_mm\n")
+        for file in people.glob("users.json*"):
+            shutil.copy(file, folder)
+        return folder
+
+    return make
+
+
 @pytest.fixture
-def settings(tmp_path: Path, people: Path) -> Settings:
-    data = tmp_path / "data"
-    for hospital in HOSPITALS:
-        (data / hospital / "scans").mkdir(parents=True)
-        (data / hospital / "annotations.csv").write_text("seriesuid,coordX,coordY,coordZ,diameter_mm\n")
-    settings = Settings.from_env(["--data", str(data)], {})
-    for file in people.glob("users.json*"):
-        shutil.copy(file, data)
-    return settings
+def settings(tmp_path: Path, make_data: Callable[[Path], Path]) -> Settings:
+    return Settings.from_env(["--data", str(make_data(tmp_path / "data"))], {})
 
 
 @pytest.fixture

@@ -2,7 +2,8 @@
 
     python -m tests.web.served_app --data DIR --port PORT
 
-A line is ``{"name", "payload", "audience"}``; audience is everyone, admins, or a hospital's id.
+A line is ``{"name", "payload", "audience"}``; audience is everyone, admins, or a hospital's id. Runs wait in their
+first round until they are stopped, and clients that send slowly have one second.
 """
 
 from __future__ import annotations
@@ -20,15 +21,20 @@ from fedlung.accounts.passwords import PasswordHasher
 from fedlung.accounts.throttle import SignInThrottle
 from fedlung.settings import Settings
 from fedlung.stores.data_lock import DataLock
+from fedlung.web import slow_clients
 from fedlung.web.lifetime import start
 from fedlung.web.live.hub import Hub
 from fedlung.web.live.streams import Admins, Audience, Everyone, Hospital
 from fedlung.web.log_lines import log_to_stderr
-from tests.web.conftest import FakeLauncher
+from tests.web.fake_launcher import FakeLauncher
+
+PATIENCE_SECONDS = 1.0
 
 
 def begin(settings: Settings) -> Flask:
-    made = front.make_services(settings, FakeLauncher(settings.data / "runs"))
+    launcher = FakeLauncher(settings.data / "runs")
+    launcher.held = True
+    made = front.make_services(settings, launcher)
     accounts = Accounts(made.users, made.audit, PasswordHasher(4), SignInThrottle())
     app = front.create_app(settings, replace(made, accounts=accounts))
     start(app)
@@ -47,6 +53,7 @@ def audience_of(word: str) -> Audience:
 
 
 def main() -> None:
+    slow_clients.HEAD_SECONDS = slow_clients.BODY_SECONDS = PATIENCE_SECONDS
     settings = Settings.from_env()
     log_to_stderr(settings.log_level)
     with DataLock(settings.data):

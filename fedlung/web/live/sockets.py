@@ -102,7 +102,9 @@ class LiveSockets:
         if load_user(session) is None:
             self.presence.remove(sid)
             raise ConnectionRefusedError("not_signed_in")
-        join_room(str(stream_of(user.role, user.hospital_id)))
+        stream = stream_of(user.role, user.hospital_id)
+        self._hub.seq(stream)  # events are numbered and sent from the first viewer on, also without a snapshot before
+        join_room(str(stream))
         self._tell_who_is_online()
 
     def _disconnect(self, reason: object = None) -> None:

@@ -23,10 +23,12 @@ class Item:
 
     scan: Prepared
     whole: bool = True
+    findings: tuple[str, ...] = ()
 
 
-def scans(count: int, *, whole: bool = True) -> list[TrainingScan]:
-    return cast(list[TrainingScan], [Item(Prepared(f"1.2.{number}"), whole) for number in range(count)])
+def scans(count: int, *, whole: bool = True, nodules: int = 0, first: int = 0) -> list[TrainingScan]:
+    names = [f"1.2.{number}" for number in range(first, first + count)]
+    return cast(list[TrainingScan], [Item(Prepared(name), whole, ("nodule",) * nodules) for name in names])
 
 
 def uids(items: list[TrainingScan]) -> list[str]:
@@ -73,3 +75,23 @@ def test_pieces_of_scans_are_never_held_out() -> None:
     assert trained[:10] == pieces
     assert len(judged) == 1
     assert hold_out(pieces, 0.5) == (pieces, [])
+
+
+@pytest.mark.parametrize(
+    ("with_nodules", "without", "share", "held"),
+    [
+        (10, 10, 0.2, (2, 2)),
+        (4, 20, 0.1, (1, 2)),  # of those with nodules at least one: sensitivity needs it
+        (2, 1, 0.1, (1, 0)),
+        (1, 4, 0.1, (0, 1)),  # the only one with nodules is trained on
+        (1, 1, 0.5, (0, 1)),
+        (2, 0, 0.5, (1, 0)),
+        (1, 0, 0.5, (0, 0)),
+        (3, 3, 0.0, (0, 0)),
+    ],
+)
+def test_scans_with_nodules_are_shared_out_separately(
+    with_nodules: int, without: int, share: float, held: tuple[int, int]
+) -> None:
+    _, judged = hold_out([*scans(without), *scans(with_nodules, nodules=2, first=100)], share)
+    assert (sum(bool(item.findings) for item in judged), sum(not item.findings for item in judged)) == held

@@ -171,6 +171,7 @@ WRONGS = {
     ),
     "no validation folder": (["--rounds", 1, "--val", "/nowhere"], "--val: /nowhere is not a folder"),
     "nothing to validate": (["--rounds", 1, "--val", "{tmp}"], "--val: {tmp} has no folder of a hospital's name"),
+    "held out": (["--rounds", 1, "--held-out", 0.6], "held-out must be from 0 to 0.5, got 0.6"),
     "quorum": (["--rounds", 1, "--quorum", 5], "quorum is 5, but there are 4 hospitals"),
     "no data": (["--rounds", 1, "--data", "/nowhere"], "/nowhere is not a folder"),
 }
