@@ -281,7 +281,7 @@ def serve(settings: Settings) -> None:
         return
     if settings.async_mode == "eventlet":
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # we know; it is the second mode only (ADR 0011)
+            warnings.simplefilter("ignore")  # that it is deprecated, and therefore the second mode only (ADR 0011)
             import eventlet.wsgi  # noqa: F401 - here, since importing it warns; what serves below finds it loaded
     app = begin(settings)
     end_at_once(app)

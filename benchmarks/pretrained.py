@@ -28,8 +28,9 @@ from train_simple_model import ARCHITECTURE, load_model
 
 NAME = "lidc_three_hospitals"
 DATA = (
-    "LIDC-IDRI (CC BY 3.0, doi:10.7937/K9/TCIA.2015.LO9QL9SX): three full scans and 128 nodule cubes of 51 mm of other "
-    "patients, split by patient over three simulated hospitals; LUNA16 annotations and excluded findings (CC BY 4.0)"
+    "LIDC-IDRI (CC BY 3.0, doi:10.7937/K9/TCIA.2015.LO9QL9SX): {scans} full scans and {cubes} nodule cubes of 51 mm of "
+    "other patients, split by patient over {hospitals} simulated hospitals; LUNA16 annotations and excluded findings "
+    "(CC BY 4.0)"
 )
 LIMITS = (
     "Trained on few patients of one collection. False marks were counted on three scans only: on scanners, doses, "
@@ -68,6 +69,8 @@ def ship(trained: Path, data: Path, validation: Mapping[str, Any], out: Path) ->
 
 def _card(data: Path, metadata: Mapping[str, Any]) -> dict[str, Any]:
     hospitals = {folder.name: read_hospital(folder) for folder in hospital_folders(data)}
+    scans = sum(len(folder.scans) for folder in hospitals.values())
+    cubes = sum(len(folder.cubes) for folder in hospitals.values())
     return {
         "name": "Lung nodules, three simulated LIDC-IDRI hospitals",
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -78,10 +81,10 @@ def _card(data: Path, metadata: Mapping[str, Any]) -> dict[str, Any]:
         "seed": real_recipe.SEED,
         "hospitals": {name: len(folder.scans) + len(folder.cubes) for name, folder in hospitals.items()},
         "num_hospitals": len(hospitals),
-        "num_scans": sum(len(folder.scans) for folder in hospitals.values()),
-        "num_cubes": sum(len(folder.cubes) for folder in hospitals.values()),
+        "num_scans": scans,
+        "num_cubes": cubes,
         "recipe": real_recipe.as_json(),
-        "data": DATA,
+        "data": DATA.format(scans=scans, cubes=cubes, hospitals=len(hospitals)),
         "machine": machine(),
         "version": __version__,
         "intended_use": f"{RESEARCH_USE} Marks places in a chest CT that may be nodules of 3 to 30 mm.",

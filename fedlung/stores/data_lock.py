@@ -5,11 +5,14 @@ from __future__ import annotations
 import fcntl
 import os
 import socket
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 
 from fedlung.errors import DataInUse
+
+PATIENCE_SECONDS = 3.0
 
 
 class DataLock:
@@ -24,17 +27,27 @@ class DataLock:
         folder = data / "instance"
         folder.mkdir(parents=True, exist_ok=True)
         self._file = (folder / "lock").open("a+", encoding="utf-8")
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not self._is_free_soon():
             self._file.seek(0)
             holder = _in_words(self._file.read())
             self._file.close()
-            raise DataInUse(f"{data} is in use by {holder}; stop it, or choose another folder with --data") from None
+            raise DataInUse(f"{data} is in use by {holder}; stop it, or choose another folder with --data")
         started = datetime.now(UTC).isoformat(timespec="seconds")
         self._file.truncate(0)
         self._file.write(f"{os.getpid()} {socket.gethostname()} {started}\n")
         self._file.flush()
+
+    def _is_free_soon(self) -> bool:
+        """Wait a little: the processes of a server that was killed a moment ago take a second to notice."""
+        until = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return True
+            except BlockingIOError:
+                if time.monotonic() >= until:
+                    return False
+                time.sleep(0.05)
 
     def close(self) -> None:
         self._file.close()

@@ -69,6 +69,7 @@ TRAINING: dict[str, Any] = {
     "reason.no_scans": lazy_gettext("there is no scan in its folder"),
     "reason.no_annotations": lazy_gettext("its annotations.csv is missing (an empty table says: no nodules)"),
     "reason.same_series": lazy_gettext("{one} and {other} are one series; keep one"),
+    "reason.no_access": lazy_gettext("the server may not read its folder"),
     "reason.no_folder": lazy_gettext("its folder is not there"),
     "notice.late": lazy_gettext("{hospital} finished round {round} too late; its answer is not used."),
     "notice.validation": lazy_gettext("{hospital} could not measure the model: {reason}"),

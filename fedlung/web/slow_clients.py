@@ -8,6 +8,7 @@ closed, and the waiting thread gets an end of file.
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import threading
 import time
@@ -62,11 +63,20 @@ DEADLINES = Deadlines()  # one for the process, as gunicorn makes the worker
 
 
 class PatientWorker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
-    """gunicorn's threaded worker, with a deadline for the head of a request."""
+    """gunicorn's threaded worker, with a deadline for the head of a request.
+
+    When the process that watches was killed, it ends at once, as if it had been killed itself: its own way would wait
+    for browsers' sockets for ever, and hold the data folder meanwhile.
+    """
 
     def init_process(self) -> None:
         threading.Thread(target=DEADLINES.watch, name="slow clients", daemon=True).start()
         super().init_process()
+
+    def is_parent_alive(self) -> bool:
+        if os.getppid() != self.ppid:
+            os._exit(1)
+        return True
 
     def handle(self, conn: Any) -> Any:
         DEADLINES.set(conn.sock, HEAD_SECONDS)

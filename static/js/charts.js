@@ -12,6 +12,7 @@ const MARKED_POINTS = 60; // more points than this are a line without markers
 const RAW_ALPHA = "55";
 const MOST_ROWS = 200; // of the table beside a chart; the CSV has all of them
 
+const LEGEND_FONT = () => `11px ${style("--font")}`;
 const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 /** Vertical line where the pointer is, in every chart of the group. */
@@ -124,7 +125,7 @@ class LineChart {
     this.nothing = h("p.chart-empty");
     const button = (name, label, run) => h(
       "button.button.button-quiet.button-icon.button-small",
-      { type: "button", title: label, "aria-label": `${label}: ${title}`, onClick: run }, icon(name),
+      { type: "button", title: label, "aria-label": t("page.pair", { name: label, value: title }), onClick: run }, icon(name),
     );
     const asTable = button("table", t("chart.as_table"), () => {
       const shown = this.element.classList.toggle("is-table");
@@ -309,7 +310,9 @@ class LineChart {
 
   #savePng() {
     if (!this.#chart) return;
-    const [scale, head] = [window.devicePixelRatio || 1, 44];
+    const scale = window.devicePixelRatio || 1;
+    const legend = this.#placedLegend(this.canvas.width / scale);
+    const head = legend.height + 30;
     const canvas = h("canvas", { width: this.canvas.width, height: this.canvas.height + head * scale });
     const context = canvas.getContext("2d");
     context.fillStyle = style("--surface");
@@ -319,16 +322,29 @@ class LineChart {
     context.fillStyle = style("--ink");
     context.font = `600 13px ${style("--font")}`;
     context.fillText(this.title, 10, 17);
-    let left = 10;
-    context.font = `11px ${style("--font")}`;
-    for (const line of this.#series.filter((one) => !this.group.isHidden(one.id))) {
+    context.font = LEGEND_FONT();
+    for (const { line, left, top } of legend.items) {
       context.fillStyle = style(line.color);
-      context.fillRect(left, 29, 12, 3);
+      context.fillRect(left, top - 6, 12, 3);
       context.fillStyle = style("--ink");
-      context.fillText(line.label, left + 17, 35);
-      left += context.measureText(line.label).width + 34;
+      context.fillText(line.label, left + 17, top);
     }
     canvas.toBlob((blob) => blob && download(`${this.group.fileName()}-${this.id}.png`, blob));
+  }
+
+  /** Where the names of the lines go above an exported picture of this width, in as many rows as they need. */
+  #placedLegend(width) {
+    const context = h("canvas").getContext("2d");
+    context.font = LEGEND_FONT();
+    let [left, top] = [10, 35];
+    const items = this.#series.filter((one) => !this.group.isHidden(one.id)).map((line) => {
+      const wide = context.measureText(line.label).width + 34;
+      if (left > 10 && left + wide > width) [left, top] = [10, top + 17];
+      const item = { line, left, top };
+      left += wide;
+      return item;
+    });
+    return { items, height: top - 18 };
   }
 }
 

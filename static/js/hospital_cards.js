@@ -65,7 +65,7 @@ export function sizeHistogram(histogram) {
   return h(
     "figure",
     {},
-    h("div.histogram", { role: "img", "aria-label": `${t("hospital.sizes")}: ${words}` }, bars),
+    h("div.histogram", { role: "img", "aria-label": t("page.pair", { name: t("hospital.sizes"), value: words }) }, bars),
     h("figcaption.histogram-axis", {}, h("span", {}, number(edges[0], 1)), h("span", {}, t("hospital.sizes")), h("span", {}, `${number(edges.at(-1), 1)} mm`)),
   );
 }

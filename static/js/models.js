@@ -39,12 +39,12 @@ const promotedPill = () => h("span.pill.pill-accent", {}, icon("star"), t("model
 function buttons(model, compact) {
   const found = [];
   const tool = (name, label, properties) => {
-    const words = t("model.tool", { action: label, name: modelName(model) });
+    const words = t("page.pair", { name: label, value: modelName(model) });
     const look = compact ? "button-icon button-small" : "button-small";
     return h(properties.href ? "a" : "button", { class: `button ${look}`, "aria-label": words, title: compact ? label : null, ...(properties.href ? {} : { type: "button" }), ...properties }, icon(name), !compact && label);
   };
   if (canPromote && !model.promoted && model.intact !== false) {
-    const button = h("button.button.button-small", { type: "button", "data-testid": `promote-${model.id}`, "aria-label": t("model.tool", { action: t("model.promote"), name: modelName(model) }) }, icon("star"), t("model.promote"));
+    const button = h("button.button.button-small", { type: "button", "data-testid": `promote-${model.id}`, "aria-label": t("page.pair", { name: t("model.promote"), value: modelName(model) }) }, icon("star"), t("model.promote"));
     button.addEventListener("click", () => promote(model, button));
     found.push(button);
   }
@@ -123,7 +123,7 @@ function lead(model) {
         figure(t("model.trained_by"), countOf(model) ? tn("count.hospitals", countOf(model)) : "–", model.num_scans ? tn("count.scans", model.num_scans) : namesOf(model).join(", ")),
         figure(t("model.made"), ago(model.created), dateTime(model.created)),
       ),
-      h("p.small", {}, h("span.muted", {}, `${t("model.origin")}: `), origin(model)),
+      h("p.small", {}, h("span.muted", {}, t("page.pair", { name: t("model.origin"), value: "" })), origin(model)),
     ),
     h("div.card-foot", {}, h("span.research", {}, icon("flask"), t("page.research")), h("div.row", {}, buttons(model, false))),
   ];

@@ -42,7 +42,7 @@ export class RoundGrid {
     const every = last > 60 ? 10 : last > 24 ? 5 : 1;
     const head = rounds.map((round) => h(
       "th", { scope: "col", "data-round": round },
-      h("span.visually-hidden", {}, t("grid.round", { round })), h("span", { "aria-hidden": "true" }, round % every === 0 || round === 1 ? number(round) : ""),
+      h("span.visually-hidden", {}, t("grid.round", { round })), h(`span${round % every === 0 || round === 1 ? "" : ".round-quiet"}`, { "aria-hidden": "true" }, number(round)),
     ));
     const rows = hospitals.map((id) => h("tr", {}, h("th", { scope: "row", title: hospitalName(id) }, hospitalName(id)), rounds.map((round) => {
       const element = h("td");

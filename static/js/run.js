@@ -59,7 +59,7 @@ function roundRow(record, shown, which) {
   const seconds = which === "*" ? record.seconds : own?.seconds;
   const scans = which === "*" ? record.num_examples : own?.num_examples;
   const values = shown.map((one) => valueOf(record, one, which));
-  const left = Object.entries(record.dropped ?? {}).map(([id, reason]) => `${hospitalName(id)}: ${reasonWords(reason)}`);
+  const left = Object.entries(record.dropped ?? {}).map(([id, reason]) => t("page.pair", { name: hospitalName(id), value: reasonWords(reason) }));
   const cell = (value, text) => h("td.is-number", { "data-value": value ?? "" }, text);
   return h(
     "tr",

@@ -51,8 +51,8 @@ export function progressBar(run) {
 export function reasonAlert(run) {
   if (!run.reason || isActive(run) || run.state === "finished") return null;
   const bad = run.state === "failed";
-  const more = run.can_resume ? ` ${t("run.can_resume")}` : "";
-  return h(`div.alert.${bad ? "alert-bad" : "alert-warn"}`, {}, icon(bad ? "circle-xmark" : "circle-info"), h("p", {}, endWords(run.reason) + more));
+  const words = endWords(run.reason);
+  return h(`div.alert.${bad ? "alert-bad" : "alert-warn"}`, {}, icon(bad ? "circle-xmark" : "circle-info"), h("p", {}, run.can_resume ? t("page.two_sentences", { one: words, two: t("run.can_resume") }) : words));
 }
 
 /** Buttons of a run for who may lead it. `onChanged` gets the run as the server answers it. */

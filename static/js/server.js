@@ -50,8 +50,11 @@ async function started(run) {
   await live.resync();
   if (view.run?.id !== run.id) view.show({ records: [], current: null, scans: {}, ...run });
   arrange();
-  byId("run").scrollIntoView({ block: "start" });
-  byId("run-title").focus({ preventScroll: true });
+  requestAnimationFrame(() => {
+    // After it is arranged: what is hidden takes no focus.
+    byId("run").scrollIntoView({ block: "start" });
+    byId("run-title").focus({ preventScroll: true });
+  });
 }
 
 live.subscribe({

@@ -49,6 +49,7 @@ const REASONS = [
   [/annotations\.csv is missing/, "reason.no_annotations"],
   [/^hospital \S+: (\S+) and (\S+) are one series; keep one$/, "reason.same_series", "one", "other"],
   [/is not a folder$/, "reason.no_folder"],
+  [/: Permission denied$/, "reason.no_access"],
 ];
 
 /* Reasons why a run ended. */

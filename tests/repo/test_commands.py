@@ -14,6 +14,7 @@ COMMANDS = [
     ["train_simple_model.py"],
     ["federated_training.py"],
     ["federated_inference_utils.py"],
+    ["app.py"],
     ["-m", "fedlung.evaluation.froc"],
     ["-m", "fedlung.imaging.phantom"],
 ]

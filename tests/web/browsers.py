@@ -133,9 +133,17 @@ class Browser:
     def named(self, name: str) -> list[dict[str, Any]]:
         return [event for heard, event in self.events if heard == name]
 
+    def stop_listening(self) -> None:
+        if not self.socket.connected:
+            return
+        if self.socket.transport() == "polling":
+            # The client may forget to say goodbye when its writing thread sees the end first.
+            address = f"{self.url}/socket.io/?EIO=4&transport=polling&sid={self.socket.eio.sid}"
+            self.http.post(address, data="1", timeout=PATIENCE_SECONDS)
+        self.socket.disconnect()
+
     def close(self) -> None:
-        if self.socket.connected:
-            self.socket.disconnect()
+        self.stop_listening()
         for left_open in (self.socket.eio.ws, self.socket.eio.http, self.http):
             if left_open is not None:  # the client leaves them to the garbage collector
                 left_open.close()

@@ -126,7 +126,7 @@ def test_progress_is_thinned_but_its_last_state_arrives(server: Server, browser:
 def test_who_was_away_gets_what_was_missed_or_a_gap(server: Server, browser: Open) -> None:
     staff = browser("staff_a", "websocket")
     known = staff.get("/api/status").json()["seq"]
-    staff.socket.disconnect()
+    staff.stop_listening()
     play_a_round(server, "run-away")
 
     def missed() -> list[dict[str, object]]:
@@ -147,8 +147,8 @@ def test_tabs_are_counted_per_person(server: Server, browser: Open) -> None:
         return {person["username"]: person["tabs"] for person in admin.named("online_users")[-1]["online"]}
 
     wait_until(lambda: online() == {"admin": 1, "staff_a": 2, "staff_b": 1}, "all are seen")
-    tabs[0].socket.disconnect()
-    tabs[2].socket.disconnect()
+    tabs[0].stop_listening()
+    tabs[2].stop_listening()
     wait_until(lambda: online() == {"admin": 1, "staff_a": 1}, "who left is not seen")
     told = admin.get("/api/status").json()["online"]
     assert [person["username"] for person in told] == ["admin", "staff_a"]
@@ -204,7 +204,7 @@ def test_a_full_server_refuses_sockets_and_still_serves_pages(server: Server, wa
     refused = requests.get(f"{server.url}/socket.io/?EIO=4&transport=polling", timeout=5)
     assert (refused.status_code, refused.headers["Retry-After"]) == (503, "10")
     assert late.get("/api/status").status_code == 200
-    everybody[0].socket.disconnect()
+    everybody[0].stop_listening()
     wait_until(lambda: open_tabs(watcher) == CAP - 1, "a place is free")
     late.listen("websocket")
     assert late.socket.connected
@@ -245,7 +245,7 @@ def test_a_huge_message_is_cut_off_without_being_read(server: Server, browser: O
     with contextlib.suppress(OSError, websocket.WebSocketConnectionClosedException):
         wire.send(f'42["noise","{"x" * 10_000_000}"]')
     wait_until(lambda: hung_up(wire), "the server hangs up")
-    wire.close()
+    wire.shutdown()
     assert other.socket.connected
 
 

@@ -10,7 +10,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from functools import partial
 from typing import Any, cast
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
@@ -20,6 +19,7 @@ from flask_socketio import ConnectionRefusedError, SocketIO, join_room
 
 from fedlung.settings import Settings
 from fedlung.web.live.hub import Hub
+from fedlung.web.live.limited_websocket import LimitedWebSocket
 from fedlung.web.live.presence import Presence
 from fedlung.web.live.streams import Admins, stream_of
 from fedlung.web.sessions import load_user
@@ -53,6 +53,9 @@ class LiveSockets:
         self.socketio.on_event("connect", self._connect)
         self.socketio.on_event("disconnect", self._disconnect)
         limit_messages(self.socketio.server.eio)
+        if settings.async_mode == "threading":
+            eio = self.socketio.server.eio
+            eio._async = {**eio._async, "websocket": LimitedWebSocket}
         app.extensions[EXTENSION] = self
 
     def start(self) -> None:
@@ -173,6 +176,3 @@ def limit_messages(eio: Any) -> None:
         return connection.close(wait=False)
 
     eio.on("message", counted)
-    if eio.async_mode == "threading":
-        # Its WebSocket takes a message of any size into memory before the limit above is looked at.
-        eio._async["websocket"] = partial(eio._async["websocket"], max_message_size=LARGEST_MESSAGE)

@@ -7,16 +7,26 @@ import re
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from fedlung.errors import DataInUse
+from fedlung.stores import data_lock
 from fedlung.stores.data_lock import DataLock
 
 ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture(autouse=True)
+def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data_lock, "PATIENCE_SECONDS", 0.0)
+
+
 HOLDER = """
 import sys
+import threading
 from pathlib import Path
 from fedlung.stores.data_lock import DataLock
 lock = DataLock(Path(sys.argv[1]))
@@ -50,3 +60,10 @@ def test_a_killed_holder_holds_nothing(tmp_path: Path) -> None:
         holder.kill()
         holder.wait(10)
         DataLock(tmp_path).close()
+
+
+def test_a_holder_that_is_just_ending_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data_lock, "PATIENCE_SECONDS", 10.0)
+    first = DataLock(tmp_path)
+    threading.Timer(0.2, first.close).start()
+    DataLock(tmp_path).close()
