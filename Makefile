@@ -1,12 +1,13 @@
 # Every command works on a fresh clone: the virtual environment is made when it is needed.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install run test test-fast lint format types bench pretrained clean
+.PHONY: help install run demo test test-fast lint format types bench pretrained clean i18n
 MAKEFLAGS += --no-print-directory
 
 VENV := .venv
 READY := $(VENV)/.installed
 PYTHON := $(VENV)/bin/python
+PYBABEL := $(VENV)/bin/pybabel -q
 WORKERS ?= 2
 # One thread per test worker: more would only fight for the same cores, and sums stay in one order. A file stays with one
 # worker, so that its fixtures are made once.
@@ -17,7 +18,10 @@ help: ## show this list
 
 install: $(READY) ## make .venv and install what the program and its checks need
 
-run: $(READY) data/demo data/demo_heldout ## demo: three phantom hospitals train together, then the model reads a new scan
+run: $(READY) ## the web application with three phantom hospitals, on http://127.0.0.1:5000
+	$(PYTHON) app.py --demo
+
+demo: $(READY) data/demo data/demo_heldout ## without a browser: three phantom hospitals train, then the model reads a new scan
 	$(PYTHON) federated_training.py --data data/demo --rounds 5 --out models/demo.pth
 	scan=$$(ls data/demo_heldout/*/scans/*.mhd | head -n 1) && \
 	$(PYTHON) federated_inference_utils.py "$$scan" --model models/demo.pth --out out/demo
@@ -39,6 +43,13 @@ format: $(READY) ## let ruff mend what it can mend
 
 types: $(READY) ## check types with mypy
 	$(PYTHON) -m mypy
+
+# Texts in the code -> the catalogue of Chinese texts; new ones stay empty until somebody translates them.
+i18n: $(READY)
+	mkdir -p build
+	$(PYBABEL) extract -F babel.cfg --no-location --sort-output -k lazy_gettext -k N_ --project FedLung -o build/messages.pot .
+	$(PYBABEL) update -N --ignore-obsolete --ignore-pot-creation-date -w 120 -i build/messages.pot -d fedlung/web/translations
+	$(PYBABEL) compile -d fedlung/web/translations
 
 bench: $(READY) ## run benchmarks/ and print their tables
 	$(PYTHON) -m benchmarks

@@ -31,7 +31,7 @@ from fedlung.accounts.first_start import NewAccount, demo_accounts, first_admin
 from fedlung.accounts.passwords import PasswordHasher
 from fedlung.accounts.throttle import SignInThrottle
 from fedlung.command_line import run_command
-from fedlung.errors import BadSettings
+from fedlung.errors import BadSettings, FedLungError
 from fedlung.imaging.phantom import hospital_id, write_hospitals
 from fedlung.settings import Settings
 from fedlung.stores.audit import AuditLog
@@ -82,6 +82,7 @@ logger = logging.getLogger(__name__)
 
 ROOT = Path(__file__).resolve().parent
 LARGEST_REQUEST = 1_000_000  # bytes of a form or JSON body
+WORKER_CANNOT_START = 3  # exit code after which gunicorn does not try again
 DEMO_HOSPITALS, DEMO_SCANS = 3, 8
 BLUEPRINTS = (
     pages_general.blueprint,
@@ -236,9 +237,13 @@ def application() -> Flask:
     """What ``gunicorn`` loads by `gunicorn.conf.py`: settings from the environment only."""
     settings = Settings.from_env([])
     log_to_stderr(settings.log_level)
-    lock = DataLock(settings.data)
-    show_accounts(prepare(settings), settings.demo_password)
-    app = begin(settings)
+    try:
+        lock = DataLock(settings.data)
+        show_accounts(prepare(settings), settings.demo_password)
+        app = begin(settings)
+    except FedLungError as error:
+        logger.critical("%s", error)
+        sys.exit(WORKER_CANNOT_START)
     app.extensions["fedlung_lock"] = lock  # held as long as the application
     return app
 
@@ -260,7 +265,7 @@ class EmbeddedGunicorn(Application):  # type: ignore[misc] # gunicorn has no typ
 
     def load_config(self) -> None:
         self.load_config_from_file(str(ROOT / "gunicorn.conf.py"))
-        self.cfg.set("bind", address_of(self._settings))
+        self.cfg.set("bind", self._settings.address)
         self.cfg.set("threads", self._settings.threads)
         prepare_signals = self.cfg.when_ready
 
@@ -293,28 +298,22 @@ def serve(settings: Settings) -> None:
 
 
 def show_accounts(made: Sequence[NewAccount], known: str | None) -> None:
-    """The only time that a password is shown; one that was given from outside is ``known`` and not shown at all."""
-    passwords = ["(FEDLUNG_DEMO_PASSWORD)" if account.password == known else account.password for account in made]
-    people = [(account.username, account.role, account.hospital_id or "-") for account in made]
-    rows = [
-        ("account", "role", "hospital", "password"),
-        *((*who, password) for who, password in zip(people, passwords, strict=True)),
-    ]
+    """The only time that a random password is shown; one that was given from outside is ``known``, and not shown."""
+    if not made:
+        return
+    rows = [("account", "role", "hospital", "password")]
+    for account in made:
+        password = "from FEDLUNG_DEMO_PASSWORD" if account.password == known else account.password
+        rows.append((account.username, account.role, account.hospital_id or "-", password))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    if made:
-        sys.stdout.write("\n".join([*lines, "Passwords are shown only this once.", ""]))
-        sys.stdout.flush()
-
-
-def show_address(settings: Settings) -> None:
-    sys.stdout.write(f"FedLung {__version__} is at http://{address_of(settings)} (Ctrl-C ends it)\n")
+    sys.stdout.write("\n".join([*lines, *([] if known else ["Passwords are shown only this once."]), ""]))
     sys.stdout.flush()
 
 
-def address_of(settings: Settings) -> str:
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    return f"{host}:{settings.port}"
+def show_address(settings: Settings) -> None:
+    sys.stdout.write(f"FedLung {__version__} is at http://{settings.address} (Ctrl-C ends it)\n")
+    sys.stdout.flush()
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -346,7 +345,7 @@ def check_address(settings: Settings) -> None:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
     except OSError as error:
-        raise BadSettings(f"cannot listen on {address_of(settings)}: {error.strerror}; see --host and --port") from None
+        raise BadSettings(f"cannot listen on {settings.address}: {error.strerror}; see --host and --port") from None
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from fedlung.web.lifetime import end_with_gunicorn
 _settings = Settings.from_env([])
 
 wsgi_app = "app:application()"
-bind = f"{_settings.host}:{_settings.port}"
+bind = _settings.address
 workers = 1
 worker_class = "fedlung.web.slow_clients.PatientWorker"
 threads = _settings.threads

@@ -214,6 +214,11 @@ class Settings:
         return settings
 
     @property
+    def address(self) -> str:
+        """Host and port as they stand in a URL."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
     def is_local_only(self) -> bool:
         return self.host in LOOPBACK
 

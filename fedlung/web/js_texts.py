@@ -44,6 +44,8 @@ _GENERAL: dict[str, Any] = {
     # Numbers of things
     "count.scans.one": lazy_gettext("{count} scan"),
     "count.scans.other": lazy_gettext("{count} scans"),
+    "count.cubes.one": lazy_gettext("{count} nodule cube"),
+    "count.cubes.other": lazy_gettext("{count} nodule cubes"),
     "count.hospitals.one": lazy_gettext("{count} hospital"),
     "count.hospitals.other": lazy_gettext("{count} hospitals"),
     "count.rounds.one": lazy_gettext("{count} round"),
@@ -87,6 +89,9 @@ _GENERAL: dict[str, Any] = {
     "model.unknown_origin": lazy_gettext("Unknown"),
     "model.origin": lazy_gettext("Origin"),
     "model.made": lazy_gettext("Made"),
+    "model.data": lazy_gettext("Data"),
+    "model.limits": lazy_gettext("Limits"),
+    "model.use": lazy_gettext("Intended use"),
     "model.size": lazy_gettext("Size"),
     "model.trained_by": lazy_gettext("Trained by"),
     "model.integrity": lazy_gettext("File"),

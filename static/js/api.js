@@ -17,8 +17,16 @@ export class ApiError extends Error {
 
 const token = () => document.querySelector('meta[name="csrf-token"]')?.content ?? "";
 
+let isLeaving = false;
+
+/** A form is on its way, which may end this session or give it a new cookie: where it leads is the server's answer. */
+export function leave() {
+  isLeaving = true;
+}
+
 /** Go and sign in again; afterwards the server leads back to this page. */
 export function toSignIn() {
+  if (isLeaving) return;
   const here = location.pathname + location.search;
   location.assign(`/login?ended=1&next=${encodeURIComponent(here)}`);
 }

@@ -1,5 +1,6 @@
 /* What every page has: theme, menu, dialogs, tables, local times, the live connection and banners. */
 
+import { leave } from "./api.js";
 import { wireDialogs } from "./dialogs.js";
 import { fill, h, icon } from "./dom.js";
 import { ago, clockTime, dateTime, t } from "./i18n.js";
@@ -73,6 +74,7 @@ function wirePasswords() {
 function wireForms() {
   for (const form of document.querySelectorAll("form[method=post]")) {
     form.addEventListener("submit", () => {
+      leave();
       const button = form.querySelector("[type=submit]");
       setTimeout(() => button && (button.disabled = true));
     });

@@ -2,11 +2,11 @@
 
 import { api } from "./api.js";
 import { byId, fill, h, icon } from "./dom.js";
-import { dateTime, metric, number, t, tOr, tn } from "./i18n.js";
+import { dateTime, metric, number, t, tOr } from "./i18n.js";
 import { live } from "./live.js";
 import { MODEL_METRICS, modelMetrics } from "./metrics.js";
 import { attempt } from "./toasts.js";
-import { learnNames, modelName } from "./words.js";
+import { learnNames, modelName, trainedOn } from "./words.js";
 
 async function load() {
   const models = await attempt(null, () => api.get("/api/models"));
@@ -19,13 +19,12 @@ async function load() {
 }
 
 function show(model) {
-  const hospitals = model.num_hospitals ?? Object.keys(model.hospitals ?? {}).length;
   const measured = modelMetrics(model);
   const figure = (label, value) => h("div", {}, h("div.stat-label", {}, label), h("div.stat-value", {}, value));
   const figures = MODEL_METRICS.filter((key) => Number.isFinite(measured[key])).map((key) => figure(tOr(`measure.${key}`, key), metric(measured[key])));
   const facts = [
     [t("model.origin"), model.built_in ? t("model.built_in") : model.run_id ? t("inference.from_run", { run: model.run_id, round: number(model.round) }) : t("model.unknown_origin")],
-    [t("model.trained_by"), hospitals ? [tn("count.hospitals", hospitals), model.num_scans ? tn("count.scans", model.num_scans) : ""].filter(Boolean).join(" · ") : "–"],
+    [t("model.trained_by"), trainedOn(model).join(" · ") || "–"],
     [t("model.made"), dateTime(model.created)],
     [t("model.integrity"), t(model.intact === false ? "model.damaged" : model.intact ? "model.intact" : "model.unchecked")],
   ];

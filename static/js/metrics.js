@@ -66,6 +66,11 @@ export function lastGlobal(run, metricId) {
   return values.at(-1) ?? run.metrics?.[metric.source]?.[metric.key];
 }
 
-/** Numbers of a model: the mean over the hospitals' held-out scans, else what its card says. */
-export const modelMetrics = (model) => model.metrics?.validation_mean ?? model.metrics ?? {};
+/** Numbers of a model: the mean over the hospitals' held-out scans, else what the card of a shipped model says. */
+export function modelMetrics(model) {
+  const { validation_mean: mean, validation, ...others } = model.metrics ?? {};
+  if (mean) return mean;
+  const atOneFalseMark = validation?.sensitivity_at_fp_per_scan?.["1"]?.[0]; // [value, low, high]
+  return Number.isFinite(atOneFalseMark) ? { sensitivity_at_1_fp: atOneFalseMark } : others;
+}
 export const MODEL_METRICS = ["sensitivity_at_1_fp", "cpm", "dice"];

@@ -3,17 +3,19 @@
 import { api } from "./api.js";
 import { confirmStep, showDialog } from "./dialogs.js";
 import { byId, fill, h, icon } from "./dom.js";
-import { ago, bytes, dateTime, metric, number, t, tOr, tn } from "./i18n.js";
+import { ago, bytes, dateTime, metric, number, t, tOr } from "./i18n.js";
 import { live } from "./live.js";
 import { MODEL_METRICS, modelMetrics } from "./metrics.js";
 import { applyFilter, makeFilter, makeSortable, sortRows } from "./tables.js";
 import { attempt, toast } from "./toasts.js";
-import { hospitalName, learnNames, modelName } from "./words.js";
+import { hospitalName, learnNames, modelName, trainedOn } from "./words.js";
 
 const page = byId("models");
 const canPromote = page.dataset.promotes === "true";
 const canDownload = page.dataset.downloads === "true";
 const table = byId("models-table");
+/** What a card says in sentences (of its own, in English). */
+const SENTENCES = [["use", "intended_use"], ["data", "data"], ["limits", "limits"]];
 let models = [];
 
 const path = (model, action) => `/api/models/${encodeURIComponent(model.id)}/${action}`;
@@ -79,10 +81,12 @@ async function showCard(model) {
   const rows = [
     [t("model.made"), dateTime(model.created)],
     [t("model.origin"), origin(model)],
-    [t("run.hospitals"), namesOf(model).join(", ") || "–"],
+    [t("model.trained_by"), trainedOn(model).join(" · ") || "–"],
+    ...(model.built_in || !namesOf(model).length ? [] : [[t("run.hospitals"), namesOf(model).join(", ")]]),
     ...metricRows(model),
     [t("model.size"), bytes(model.size_bytes)],
     ["SHA-256", h("code", {}, model.sha256)],
+    ...SENTENCES.filter(([, field]) => model.card?.[field]).map(([name, field]) => [t(`model.${name}`), h("span", { lang: "en" }, model.card[field])]),
   ];
   showDialog(
     modelName(model),
@@ -120,7 +124,7 @@ function lead(model) {
         "div.stats",
         {},
         MODEL_METRICS.filter((key) => Number.isFinite(modelMetrics(model)[key])).map((key) => figure(tOr(`measure.${key}`, key), metric(modelMetrics(model)[key]))),
-        figure(t("model.trained_by"), countOf(model) ? tn("count.hospitals", countOf(model)) : "–", model.num_scans ? tn("count.scans", model.num_scans) : namesOf(model).join(", ")),
+        figure(t("model.trained_by"), trainedOn(model)[0] ?? "–", trainedOn(model).slice(1).join(" · ")),
         figure(t("model.made"), ago(model.created), dateTime(model.created)),
       ),
       h("p.small", {}, h("span.muted", {}, t("page.pair", { name: t("model.origin"), value: "" })), origin(model)),

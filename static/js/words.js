@@ -1,6 +1,6 @@
 /* The data's own words (names, states, reasons) in the language of the page. */
 
-import { number, t, tOr } from "./i18n.js";
+import { number, t, tOr, tn } from "./i18n.js";
 
 const known = new Map();
 
@@ -78,9 +78,16 @@ export const endWords = (reason) => inWords(ENDS, reason ?? "");
 /** The name of a strategy where the texts know it. */
 export const strategyName = (name) => (name ? tOr(`strategy.${name}`, name) : "");
 
+/** What a model was trained on: "3 hospitals", "90 scans" ... */
+export function trainedOn(model) {
+  const hospitals = model.num_hospitals ?? Object.keys(model.hospitals ?? {}).length;
+  const counts = [["hospitals", hospitals], ["scans", model.num_scans], ["cubes", model.card?.num_cubes]];
+  return counts.filter(([, count]) => count > 0).map(([what, count]) => tn(`count.${what}`, count));
+}
+
 /** The card is written in English; what its fields say can be said in the reader's language. */
 export function modelName(model) {
   const { strategy, rounds } = model.card ?? {};
-  if (!model.run_id || !strategy || !rounds) return model.name;
+  if (model.built_in || !model.run_id || !strategy || !rounds) return model.name;
   return t("model.name", { strategy: strategyName(strategy), round: number(model.round), rounds: number(rounds) });
 }

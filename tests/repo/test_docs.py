@@ -14,7 +14,13 @@ from fedlung.errors import FedLungError
 
 ROOT = Path(__file__).resolve().parents[2]
 
-DISTRIBUTION = {"PIL": "pillow"}  # imported name -> name in the requirements, where they differ by more than case
+DISTRIBUTION = {  # imported name -> name in the requirements, where they differ by more than case and hyphens
+    "PIL": "pillow",
+    "pydantic_core": "pydantic",  # its compiled half, which it pins itself
+    "socketio": "python-socketio",
+    "websocket": "websocket-client",
+}
+TYPES_ONLY = {"_typeshed"}  # exists for type checkers, never at run time
 OURS = {
     "fedlung",
     "benchmarks",
@@ -24,7 +30,8 @@ OURS = {
     "federated_inference_utils",
     "app",
 }
-UNIMPORTED_TOOLS = {"mypy", "ruff", "pytest-timeout", "pytest-xdist"}  # run as commands or loaded by pytest
+# Run as commands, loaded by pytest, or read by mypy.
+UNIMPORTED_TOOLS = {"mypy", "ruff", "pytest-timeout", "pytest-xdist", "types-psutil"}
 READMES = ["README.md", "README.zh.md"]
 
 
@@ -59,7 +66,8 @@ def third_party_imports(*folders: str) -> set[str]:
                 names |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and not node.level:
                 names.add((node.module or "").partition(".")[0])
-    return {DISTRIBUTION.get(name, name).lower() for name in names - sys.stdlib_module_names - OURS}
+    ours = sys.stdlib_module_names | OURS | TYPES_ONLY
+    return {DISTRIBUTION.get(name, name).lower().replace("_", "-") for name in names - ours}
 
 
 def test_every_error_code_is_documented_once() -> None:

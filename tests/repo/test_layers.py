@@ -35,13 +35,15 @@ FORBIDDEN_LIBRARIES = {
     "imaging": {"torch", "flask", "flask_socketio"},
     "federation": {"flask", "flask_socketio", "flwr"},
 }
+CONFIGURATION = {"gunicorn.conf.py"}  # read by a tool, never imported
 OUTSIDE = {"tests", "benchmarks"}  # they may import everything, and nothing may import them
 RUBBISH_NAMES = {"utils", "utilities", "util", "helpers", "common", "misc", "internal"}
 
 
 def modules_of(root: Path) -> dict[str, Path]:
     """Dotted name -> file, of the package and the fronts under ``root``."""
-    files = [*root.glob("*.py"), *(root / "fedlung").rglob("*.py")]
+    top_level = [file for file in root.glob("*.py") if file.name not in CONFIGURATION]
+    files = [*top_level, *(root / "fedlung").rglob("*.py")]
     return {".".join(file.relative_to(root).with_suffix("").parts).removesuffix(".__init__"): file for file in files}
 
 

@@ -19,6 +19,11 @@ def test_defaults_are_for_one_machine_that_nobody_else_reaches() -> None:
     assert settings.training_threads == max(1, (os.cpu_count() or 1) - 1)
 
 
+@pytest.mark.parametrize(("host", "address"), [("127.0.0.1", "127.0.0.1:80"), ("::1", "[::1]:80"), ("a.b", "a.b:80")])
+def test_the_address_is_as_in_a_url(host: str, address: str) -> None:
+    assert Settings.from_env(["--host", host, "--port", "80"], {}).address == address
+
+
 def test_an_option_wins_over_its_variable_and_the_variable_over_the_default() -> None:
     variables = {"FEDLUNG_PORT": "8000", "FEDLUNG_DEMO": "no"}
     assert Settings.from_env([], variables).port == 8000

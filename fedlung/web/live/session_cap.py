@@ -12,9 +12,8 @@ from urllib.parse import parse_qs
 
 from flask import Flask, session
 
-from fedlung.web.live.sockets import LiveSockets
+from fedlung.web.live.sockets import LiveSockets, listener_of
 from fedlung.web.security_headers import plain_answer
-from fedlung.web.sessions import load_user
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -39,7 +38,7 @@ class SessionCap:
                     start_response, "503 Service Unavailable", "All live connections are taken.\n", retry
                 )
             with self._app.request_context(environ):
-                is_known = load_user(session) is not None
+                is_known = listener_of(session) is not None
             if not is_known:
                 return plain_answer(start_response, "401 Unauthorized", "Please sign in.\n")
         return self._wrapped(environ, start_response)

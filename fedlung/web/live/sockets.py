@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
@@ -17,7 +17,9 @@ from weakref import WeakKeyDictionary
 from flask import Flask, request, session
 from flask_socketio import ConnectionRefusedError, SocketIO, join_room
 
+from fedlung.errors import FedLungError
 from fedlung.settings import Settings
+from fedlung.stores.users import User
 from fedlung.web.live.hub import Hub
 from fedlung.web.live.limited_websocket import LimitedWebSocket
 from fedlung.web.live.presence import Presence
@@ -96,13 +98,13 @@ class LiveSockets:
         self.socketio.emit(name, event, to=room)
 
     def _connect(self, auth: object = None) -> None:
-        user = load_user(session)
-        if user is None or user.must_change_password:
+        user = listener_of(session)
+        if user is None:
             raise ConnectionRefusedError("not_signed_in")
         sid = request.sid  # type: ignore[attr-defined] # set by Flask-SocketIO
         self.presence.add(sid, user, session)
         # Once more, now that `_drop` would find this socket: the session may have ended in between.
-        if load_user(session) is None:
+        if listener_of(session) is None:
             self.presence.remove(sid)
             raise ConnectionRefusedError("not_signed_in")
         stream = stream_of(user.role, user.hospital_id)
@@ -130,7 +132,7 @@ class LiveSockets:
         A browser that was used meanwhile has a fresher cookie: it connects again by itself and is let in.
         """
         with self._app.app_context():
-            old = [sid for sid, tab in self.presence.tabs().items() if load_user(tab.session) is None]
+            old = [sid for sid, tab in self.presence.tabs().items() if listener_of(tab.session) is None]
         for connection in map(self._connection_of, old):
             if connection is not None:
                 connection.close(wait=False)
@@ -143,6 +145,16 @@ class LiveSockets:
 def live_sockets(app: Flask) -> LiveSockets:
     """The sockets of this application."""
     return cast(LiveSockets, app.extensions[EXTENSION])
+
+
+def listener_of(session: Mapping[str, Any]) -> User | None:
+    """The person who may listen with this session; needs an application context."""
+    try:
+        user = load_user(session)
+    except FedLungError as error:
+        logger.error("a live socket is refused: %s", error)
+        return None
+    return None if user is None or user.must_change_password else user
 
 
 def origin_check(more: tuple[str, ...]) -> Callable[[str, dict[str, Any]], bool]:
