@@ -25,7 +25,7 @@ def install(app: Flask, folder: Path) -> None:
             answer.headers["Cache-Control"] = LONG if is_this_version else CHECKED
         else:
             # Pages and answers may hold what the next person at this computer must not see.
-            answer.headers.setdefault("Cache-Control", "no-store")
+            answer.headers["Cache-Control"] = "no-store"
         return answer
 
     @app.template_global("asset")

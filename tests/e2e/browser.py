@@ -12,7 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -38,7 +38,9 @@ FLAGS = (
 )
 TELL_VIOLATIONS = """document.addEventListener("securitypolicyviolation", (event) =>
   console.error(`policy violated: ${event.violatedDirective} by ${event.blockedURI}`))"""
-SERVER_IS_AWAY = r"ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE|ERR_SOCKET_NOT_CONNECTED|WebSocket connection"
+SERVER_IS_AWAY = (
+    r"ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE|ERR_SOCKET_NOT_CONNECTED|WebSocket connection"
+)
 REFUSED = r"status of 40[0-9]"  # what the server refuses, Chromium writes to the console
 
 expect.set_options(timeout=PATIENCE_MS)
@@ -238,5 +240,5 @@ def tab_to(page: Page, selector: str, at_most: int = 60) -> None:
 
 def printed_passwords(output: str) -> dict[str, str]:
     """Account -> password, from the table that a first start prints."""
-    rows: Sequence[str] = re.findall(r"^(\S+)\s+(?:admin|staff|clinician)\s+\S+\s+(\S.*)$", output, re.MULTILINE)
-    return {name: password.strip() for name, password in rows}
+    rows = re.finditer(r"^(\S+)\s+(?:admin|staff|clinician)\s+\S+\s+(\S.*)$", output, re.MULTILINE)
+    return {row[1]: row[2].strip() for row in rows}

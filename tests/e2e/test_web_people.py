@@ -1,4 +1,4 @@
-"""Who signs in meets the own pages in the own language and look, and leaves in every tab: real server, real Chromium."""
+"""Who signs in meets the own pages in the own language and look, and leaves in every tab; in real Chromium."""
 
 from __future__ import annotations
 
