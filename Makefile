@@ -1,7 +1,7 @@
 # Every command works on a fresh clone: the virtual environment is made when it is needed.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install run demo test test-fast lint format types bench pretrained clean i18n
+.PHONY: help install run demo test test-fast lint format types bench pretrained clean i18n screenshots
 MAKEFLAGS += --no-print-directory
 
 VENV := .venv
@@ -28,6 +28,7 @@ demo: $(READY) data/demo data/demo_heldout ## without a browser: three phantom h
 	@echo "Nodules of the new scan: out/demo/nodules.csv, pictures: out/demo/nodule_*.png"
 
 test: lint types $(READY) ## everything that must be green: lint, types, every test
+	@$(INSTALL_CHROMIUM)
 	$(PYTEST)
 
 test-fast: $(READY) ## the tests without those marked slow (under three minutes)
@@ -50,6 +51,10 @@ i18n: $(READY)
 	$(PYBABEL) extract -F babel.cfg --no-location --sort-output -k lazy_gettext -k N_ --project FedLung -o build/messages.pot .
 	$(PYBABEL) update -N --ignore-obsolete --ignore-pot-creation-date -w 120 -i build/messages.pot -d fedlung/web/translations
 	$(PYBABEL) compile -d fedlung/web/translations
+
+screenshots: $(READY) ## pictures of every page in both languages and looks, into docs/screenshots
+	@$(INSTALL_CHROMIUM)
+	$(PYTHON) -m tests.e2e.take_screenshots --out docs/screenshots
 
 bench: $(READY) ## run benchmarks/ and print their tables
 	$(PYTHON) -m benchmarks
@@ -90,6 +95,15 @@ if ! find_python; then \
 			"found: $$(python3 --version 2>&1)" >&2; \
 		exit 1; \
 	}; \
+fi
+endef
+
+# The pages are tested in Debian's Chromium. As root it is installed when it is missing; anybody else hears of it from
+# the tests that are skipped. The fonts are for Chinese in pictures.
+define INSTALL_CHROMIUM
+if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! command -v chromium >/dev/null; then \
+	apt-get update -q && \
+	DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends chromium fonts-noto-cjk; \
 fi
 endef
 

@@ -182,10 +182,10 @@ class Visitor:
         return answer.json()
 
     def posts(self, path: str, body: Any = None) -> Any:
-        token = self.page.locator("meta[name=csrf-token]").get_attribute("content") or ""
-        answer = self.page.request.post(path, data=body or {}, headers={"X-CSRFToken": token})
-        assert answer.ok, f"{path}: {answer.status} {answer.text()}"
-        return answer.json()
+        return self._sends("POST", path, body)
+
+    def puts(self, path: str, body: Any) -> Any:
+        return self._sends("PUT", path, body)
 
     def saw_nothing_wrong(self, except_for: str = "") -> None:
         """Nothing that no page may do has happened; ``except_for`` is a pattern of what the test itself provoked."""
@@ -194,6 +194,12 @@ class Visitor:
 
     def leave(self) -> None:
         self.context.close()
+
+    def _sends(self, method: str, path: str, body: Any) -> Any:
+        token = self.page.locator("meta[name=csrf-token]").get_attribute("content") or ""
+        answer = self.page.request.fetch(path, method=method, data=body or {}, headers={"X-CSRFToken": token})
+        assert answer.ok, f"{path}: {answer.status} {answer.text()}"
+        return answer.json()
 
     def _hear(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):

@@ -1,0 +1,117 @@
+"""Pictures of every page, in both languages and looks, for the documents.
+
+    python -m tests.e2e.take_screenshots --out docs/screenshots
+
+A demo federation trains twice and begins a third time; the pictures are of what then stands there. Some minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import sys
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect
+
+from fedlung.imaging.phantom import write_hospitals
+from tests.e2e.browser import Visitor, WebServer, chromium, round_cells, run_state
+
+DESK, PHONE = (1440, 900), (390, 844)
+VARIANTS = [(language, theme) for language in ("en", "zh") for theme in ("light", "dark")]
+COLOURS = (256, 128, 64)
+MOST_BYTES = 120_000
+SETTLE_MS = 700  # charts are drawn, fonts have come
+ROUNDS, WATCHED = 6, 3
+PAGES = {"models": "/models", "users": "/admin/users", "audit": "/audit", "account": "/account"}
+PAGES |= {"patterns": "/dev/patterns", "not-found": "/no-such-page"}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Pictures of every page for the documents.")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the pictures")
+    out = parser.parse_args().out
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as work, chromium() as browser:
+        data = Path(work) / "data"
+        write_hospitals(data, 3, 4, seed=0, scale=0.6)
+        with WebServer(data, "--demo") as server:
+            take(server, browser, out)
+
+
+def take(server: WebServer, browser: Browser, out: Path) -> None:
+    admin = Visitor(browser, server.url).sign_in("admin")
+    runs = [train(admin, strategy=strategy) for strategy in ("fedavg", "fedprox")]
+    note = "FedProx holds the hospitals together: the loss falls as with FedAvg, and no hospital drifts away."
+    admin.puts(f"/api/runs/{runs[1]}/note", {"text": note})
+    admin.posts(f"/api/models/{admin.asks(f'/api/runs/{runs[1]}')['model_id']}/promote")
+    for variant in VARIANTS:
+        idle_pages(browser, server.url, variant, runs, out)
+    third = admin.posts("/api/runs", {"rounds": 2 * ROUNDS, "strategy": "scaffold"})["id"]
+    admin.opens("/server")
+    round_cells(admin.page, WATCHED, "done", 3)
+    for variant in VARIANTS:
+        pages_of_a_run_under_way(browser, server.url, variant, out)
+    admin.posts(f"/api/runs/{third}/stop")
+    run_state(admin.page, "stopped")
+    admin.leave()
+
+
+def train(admin: Visitor, strategy: str) -> str:
+    run = str(admin.posts("/api/runs", {"rounds": ROUNDS, "strategy": strategy})["id"])
+    admin.opens("/server")
+    round_cells(admin.page, ROUNDS, "done", 3)
+    run_state(admin.page, "finished")
+    return run
+
+
+def idle_pages(browser: Browser, url: str, variant: tuple[str, str], runs: list[str], out: Path) -> None:
+    for size, kind in ((DESK, ""), (PHONE, "-phone")):
+        stranger = Visitor(browser, url, *variant, size)
+        stranger.page.goto("/login")
+        save(stranger.page, out, f"login{kind}", variant)
+        stranger.leave()
+    admin = Visitor(browser, url, *variant).sign_in("admin")
+    save(admin.opens("/server"), out, "new-training", variant)
+    save(admin.opens("/history"), out, "history", variant)
+    page = admin.opens(f"/history?run={runs[0]}&run={runs[1]}")
+    expect(page.locator("#config-diff table")).to_be_visible()
+    page.locator("#comparison").scroll_into_view_if_needed()
+    save(page, out, "comparison", variant)
+    save(admin.opens(f"/history/{runs[1]}"), out, "run", variant)
+    for name, path in PAGES.items():
+        admin.page.goto(path)
+        save(admin.page, out, name, variant)
+    admin.leave()
+    clinician = Visitor(browser, url, *variant).sign_in("clinician_a")
+    save(clinician.opens("/inference"), out, "inference", variant)
+    clinician.leave()
+
+
+def pages_of_a_run_under_way(browser: Browser, url: str, variant: tuple[str, str], out: Path) -> None:
+    for name, path, size, kind in (
+        ("admin", "/server", DESK, "server"),
+        ("admin", "/server", PHONE, "server-phone"),
+        ("staff_a", "/client", DESK, "client"),
+    ):
+        visitor = Visitor(browser, url, *variant, size).sign_in(name)
+        save(visitor.opens(path), out, kind, variant)
+        visitor.leave()
+
+
+def save(page: Page, out: Path, name: str, variant: tuple[str, str]) -> None:
+    """With as many colours as fit into the size."""
+    page.wait_for_timeout(SETTLE_MS)
+    picture = Image.open(io.BytesIO(page.screenshot(animations="disabled"))).convert("RGB")
+    file = out / f"{name}-{'-'.join(variant)}.png"
+    for colours in COLOURS:
+        picture.quantize(colours, dither=Image.Dither.NONE).save(file, optimize=True)
+        if file.stat().st_size <= MOST_BYTES:
+            break
+    sys.stdout.write(f"{file} {file.stat().st_size // 1000} kB\n")
+
+
+if __name__ == "__main__":
+    main()
