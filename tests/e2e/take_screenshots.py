@@ -51,7 +51,7 @@ def take(server: WebServer, browser: Browser, out: Path) -> None:
         idle_pages(browser, server.url, variant, runs, out)
     third = admin.posts("/api/runs", {"rounds": 2 * ROUNDS, "strategy": "scaffold"})["id"]
     admin.opens("/server")
-    round_cells(admin.page, WATCHED, "done", 3)
+    watch(admin.page, WATCHED)
     for variant in VARIANTS:
         pages_of_a_run_under_way(browser, server.url, variant, out)
     admin.posts(f"/api/runs/{third}/stop")
@@ -62,9 +62,14 @@ def take(server: WebServer, browser: Browser, out: Path) -> None:
 def train(admin: Visitor, strategy: str) -> str:
     run = str(admin.posts("/api/runs", {"rounds": ROUNDS, "strategy": strategy})["id"])
     admin.opens("/server")
-    round_cells(admin.page, ROUNDS, "done", 3)
+    watch(admin.page, ROUNDS)
     run_state(admin.page, "finished")
     return run
+
+
+def watch(page: Page, rounds: int) -> None:
+    for number in range(1, rounds + 1):
+        round_cells(page, number, "done", 3)
 
 
 def idle_pages(browser: Browser, url: str, variant: tuple[str, str], runs: list[str], out: Path) -> None:
