@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.tables import ROOT
-from fedlung.imaging.hospital_folder import HospitalFolder, hospital_folders, read_hospital
+from fedlung.imaging.hospital_folder import hospital_folders
 
 ROUNDS = 12
-STEPS_PER_ROUND = 64
+PATCHES_PER_PIECE = 17
+"""Of a full scan or a cube, in a round: each is seen as often whether a hospital has few or many."""
 BATCH = 8
 MINED_SCANS = 1
 WARM_UP_ROUNDS = 1
@@ -22,7 +23,7 @@ def as_json() -> dict[str, int]:
     """The recipe for a model card; everything else is the commands' default."""
     return {
         "rounds": ROUNDS,
-        "steps_per_round": STEPS_PER_ROUND,
+        "patches_per_scan": PATCHES_PER_PIECE,
         "batch": BATCH,
         "mined_scans": MINED_SCANS,
         "warmup_rounds": WARM_UP_ROUNDS,
@@ -30,9 +31,9 @@ def as_json() -> dict[str, int]:
 
 
 def federate(data: Path, model: Path, work: Path) -> None:
-    """All hospitals of ``data`` together: ``ROUNDS`` rounds of about ``STEPS_PER_ROUND`` steps in each hospital."""
+    """All hospitals of ``data`` together: ``ROUNDS`` rounds of one pass over each hospital's pieces."""
     rounds = ("--rounds", ROUNDS, "--warmup-rounds", WARM_UP_ROUNDS, "--runs", work / "runs")
-    command("federated_training.py", "--data", data, "--out", model, *rounds, *_options(data, work, share=1))
+    command("federated_training.py", "--data", data, "--out", model, *rounds, *_options(work, hospitals=1))
 
 
 def pool(data: Path, model: Path, work: Path) -> None:
@@ -40,7 +41,7 @@ def pool(data: Path, model: Path, work: Path) -> None:
     hospitals = len(hospital_folders(data))
     command(
         *("train_simple_model.py", "--data", data, "--out", model, "--epochs", ROUNDS),
-        *_options(data, work, share=hospitals),
+        *_options(work, hospitals=hospitals),
     )
 
 
@@ -48,23 +49,16 @@ def alone(hospital: Path, model: Path, work: Path) -> None:
     """One hospital by itself: as many steps as it takes in the federation."""
     command(
         *("train_simple_model.py", "--data", hospital, "--out", model, "--epochs", ROUNDS),
-        *_options(hospital, work, share=1),
+        *_options(work, hospitals=1),
     )
 
 
-def _options(data: Path, work: Path, share: int) -> Sequence[object]:
-    pieces = sum(_pieces(read_hospital(folder)) for folder in hospital_folders(data)) / len(hospital_folders(data))
-    patches = max(1, round(STEPS_PER_ROUND * BATCH / pieces))
-    # Pooled, an epoch goes over the pieces of all hospitals: `share` times as many steps, as many patches of each.
-    mined = MINED_SCANS * share
+def _options(work: Path, hospitals: int) -> Sequence[object]:
+    # A pool of three hospitals mines the scans of three.
     return (
-        *("--seed", SEED, "--batch", BATCH, "--patches-per-scan", patches, "--mined-scans", mined),
-        *("--cache", work / "cache"),
+        *("--seed", SEED, "--batch", BATCH, "--patches-per-scan", PATCHES_PER_PIECE),
+        *("--mined-scans", MINED_SCANS * hospitals, "--cache", work / "cache"),
     )
-
-
-def _pieces(hospital: HospitalFolder) -> int:
-    return len(hospital.scans) + len(hospital.cubes)
 
 
 def command(*arguments: object) -> None:
