@@ -8,6 +8,8 @@ the live socket and everything that protects them around the services -> a serve
 
 from __future__ import annotations
 
+import fedlung.openmp  # noqa: F401 - for its effect, before torch is loaded by what trains
+
 import logging
 import shutil
 import socket

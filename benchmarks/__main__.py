@@ -17,6 +17,7 @@ from benchmarks import (
     real_validation,
     round_overhead,
     training_step,
+    web_latency,
 )
 from benchmarks.tables import READMES, RESULTS, ROOT, put
 
@@ -28,6 +29,7 @@ BENCHMARKS: dict[str, Callable[[Path], str]] = {
     "aggregation_vs_flower": aggregation_vs_flower.run,
     "round_overhead": round_overhead.run,
     "federated_vs_alone": federated_vs_alone.run,
+    "web_latency": web_latency.run,
     "real_validation": real_validation.run,
 }
 

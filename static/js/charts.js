@@ -246,16 +246,17 @@ class LineChart {
       title: { display: true, text: time ? t("chart.minutes") : t("chart.round"), color: ticks.color, font: ticks.font, padding: 0 },
     };
     options.scales.y = {
-      type: this.group.log ? "logarithmic" : "linear", grid, border, grace: "5%", min: this.#startsAtZero() ? 0 : undefined,
+      type: this.group.log ? "logarithmic" : "linear", grid, border, grace: "5%", ...this.#bounds(),
       ticks: { ...ticks, maxTicksLimit: 6, padding: 6, callback: (value) => Number(value.toPrecision(3)).toLocaleString(document.documentElement.lang) },
     };
   }
 
-  /** Values from near 0 upwards are shown from 0: an axis that goes below it would only irritate. */
-  #startsAtZero() {
+  /** Values from near 0 upwards are shown from 0, shares that come to 1 up to there: an axis beyond would only irritate. */
+  #bounds() {
+    if (this.group.log) return {};
     const values = this.#chart.data.datasets.flatMap((set) => set.data.map((point) => point.y));
     const [least, most] = [Math.min(...values), Math.max(...values)];
-    return !this.group.log && least >= 0 && least < most / 4;
+    return { min: least >= 0 && least < most / 4 ? 0 : undefined, max: most > 0.96 && most <= 1 ? 1 : undefined };
   }
 
   #drawLegend(lines) {

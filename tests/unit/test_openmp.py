@@ -12,7 +12,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-FRONTS = ("train_simple_model", "federated_training", "federated_inference_utils")
+FRONTS = {
+    "train_simple_model": "import train_simple_model",
+    "federated_training": "import federated_training",
+    "federated_inference_utils": "import federated_inference_utils",
+    "app": "import app; app.make_launcher(app.Settings.from_env([]))",
+}
 SPY = """
 import builtins, os, sys
 real = builtins.__import__
@@ -22,7 +27,7 @@ def spy(name, *rest):
         sys.exit()
     return real(name, *rest)
 builtins.__import__ = spy
-import {front}
+{load}
 """
 
 
@@ -38,7 +43,7 @@ import {front}
 def test_the_setting_stands_when_torch_is_loaded(front: str, chosen: dict[str, str], expected: list[str]) -> None:
     kept = {name: value for name, value in os.environ.items() if name not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")}
     result = subprocess.run(
-        [sys.executable, "-c", SPY.format(front=front)],
+        [sys.executable, "-c", SPY.format(load=FRONTS[front])],
         cwd=ROOT,
         env=kept | chosen,
         capture_output=True,
