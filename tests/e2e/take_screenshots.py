@@ -49,7 +49,7 @@ def take(server: WebServer, browser: Browser, out: Path) -> None:
     admin.posts(f"/api/models/{admin.asks(f'/api/runs/{runs[1]}')['model_id']}/promote")
     for variant in VARIANTS:
         idle_pages(browser, server.url, variant, runs, out)
-    third = admin.posts("/api/runs", {"rounds": 2 * ROUNDS, "local_epochs": 2})["id"]
+    third = admin.posts("/api/runs", {"rounds": 2 * ROUNDS, "seed": 1})["id"]
     admin.opens("/server")
     watch(admin.page, WATCHED)
     for variant in VARIANTS:
