@@ -221,13 +221,15 @@ def is_live(page: Page) -> None:
 def run_state(page: Page, *states: str) -> None:
     """Wait until the run of the page is in one of these states."""
     pattern = re.compile("|".join(states))
-    expect(page.get_by_test_id("run-state")).to_have_attribute("data-state", pattern, timeout=4 * PATIENCE_MS)
+    expect(page.get_by_test_id("run-state")).to_have_attribute(
+        "data-state", pattern, timeout=14 * PATIENCE_MS
+    )  # a slow machine trains slowly
 
 
 def round_cells(page: Page, round_: int, state: str, count: int) -> None:
     """Wait until so many hospitals are in this state in this round of the grid."""
     cells = page.get_by_test_id("round-grid").locator(f"tbody td:nth-child({round_ + 1})[data-state={state}]")
-    expect(cells).to_have_count(count, timeout=4 * PATIENCE_MS)
+    expect(cells).to_have_count(count, timeout=14 * PATIENCE_MS)  # a slow machine trains slowly
 
 
 def confirm(page: Page) -> None:

@@ -32,7 +32,7 @@ OTHER_PAGES = {
     "staff_a": ["/client", "/history", "/models", "/account"],
     "clinician_a": ["/inference", "/history", "/models"],
 }
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ MENUS = {
     "clinician_c": ["Detection", "History", "Models"],
 }
 OWN = "a password of my own choosing"
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 
 @pytest.fixture(scope="module")

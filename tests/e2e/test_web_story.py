@@ -24,7 +24,7 @@ from tests.e2e.browser import (
 )
 
 HOSPITALS = 3
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 
 @pytest.fixture(scope="module")
