@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import fedlung.openmp  # noqa: F401 - for its effect, before torch is loaded by what trains
 
+import errno
 import logging
 import shutil
 import socket
 import sys
 import tempfile
+import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -37,7 +39,7 @@ from fedlung.errors import BadSettings, FedLungError
 from fedlung.imaging.phantom import hospital_id, write_hospitals
 from fedlung.settings import Settings
 from fedlung.stores.audit import AuditLog
-from fedlung.stores.data_lock import DataLock
+from fedlung.stores.data_lock import PATIENCE_SECONDS, DataLock
 from fedlung.stores.hospitals import HospitalFolders
 from fedlung.stores.json_users import JsonUserStore
 from fedlung.stores.model_registry import ModelRegistry
@@ -336,18 +338,29 @@ def main(argv: Sequence[str] | None = None) -> None:
 def check_address(settings: Settings) -> None:
     """Whether somebody else listens there: asked now, because the answer is of no use behind a minute of set-up.
 
+    A server that was killed a moment ago takes as long to let go of its address as of its data folder.
+
     Raises:
         BadSettings: the address cannot be had.
     """
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[
-            0
-        ]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-    except OSError as error:
-        raise BadSettings(f"cannot listen on {settings.address}: {error.strerror}; see --host and --port") from None
+    until = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            listen_once(settings.host, settings.port)
+            return
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or time.monotonic() >= until:
+                reason = f"cannot listen on {settings.address}: {error.strerror}; see --host and --port"
+                raise BadSettings(reason) from None
+        time.sleep(0.05)
+
+
+def listen_once(host: str, port: int) -> None:
+    """Take the address and let it go. Raises OSError."""
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    with socket.socket(family, kind, protocol) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(address)
 
 
 if __name__ == "__main__":

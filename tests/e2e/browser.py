@@ -90,8 +90,10 @@ class WebServer:
         self._environment = {**os.environ, **({"FEDLUNG_DEMO_PASSWORD": password} if password else {})}
         self._log = data.parent / f"{data.name}-server.log"
         self._process: subprocess.Popen[bytes] | None = None
+        self._lives = 0
 
     def start(self) -> Self:
+        self._lives += 1
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 self._arguments, cwd=ROOT, env=self._environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
@@ -125,6 +127,8 @@ class WebServer:
     def _is_ready(self) -> bool:
         assert self._process is not None
         assert self._process.poll() is None, self.output()
+        if self.output().count(f" is at {self.url}") < self._lives:
+            return False  # who answers may be the one that was killed a moment ago
         try:
             return requests.get(f"{self.url}/healthz", timeout=2).ok
         except requests.RequestException:
