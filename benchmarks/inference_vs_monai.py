@@ -24,8 +24,9 @@ from fedlung.stores.checkpoints import load_checkpoint
 
 THREADS = 2
 TURNS = 3
-MODES = ("gaussian", "constant")
-"""MONAI's ways to merge windows; the last one, its default, is timed."""
+ONE_WINDOW = "one window, the whole scan"
+MODES = (ONE_WINDOW, "gaussian", "constant")
+"""What MONAI's windows are merged with; the last one, its default, is timed. One window has no inner edges."""
 
 
 def run(work: Path) -> str:
@@ -44,7 +45,7 @@ def run(work: Path) -> str:
     except PeerFailed as error:
         return f"MONAI could not be run here: {error}\n\n{conditions(before)}"
     differences = table(
-        ("MONAI's windows merged", "over the threshold, ours / MONAI", "farthest apart, mm", "probability apart"),
+        ("MONAI's windows of 96 mm", "over the threshold, ours / MONAI", "farthest apart, mm", "probability apart"),
         agreements,
     )
     shape, read = (" x ".join(map(str, item.hu_zyx.shape)) for item in (whole, prediction.scan))
@@ -72,11 +73,11 @@ def _times(predictor: FederatedLungNodulePredictor, scan: Path, monai: Peer) -> 
         stages.update(prediction.seconds)
         return seconds
 
-    windows = monai.ask(do="run_ours", mode=MODES[-1])["windows"]
+    windows = monai.ask(do="run_ours", mode=MODES[-1], whole=False)["windows"]
     sample = monai.ask(do="run_full_resolution")["windows"]
     competitors: dict[str, Callable[[], float]] = {
         "ours": ours,
-        "same": lambda: float(monai.ask(do="run_ours", mode=MODES[-1])["seconds"]),
+        "same": lambda: float(monai.ask(do="run_ours", mode=MODES[-1], whole=False)["seconds"]),
         "full": lambda: float(monai.ask(do="run_full_resolution")["seconds"]) * windows / sample,
     }
     seconds = in_turns(competitors, TURNS)
@@ -92,7 +93,7 @@ def _times(predictor: FederatedLungNodulePredictor, scan: Path, monai: Peer) -> 
 
 
 def _agreement_row(work: Path, monai: Peer, whole: PreparedScan, mode: str, ours: Prediction) -> Sequence[str]:
-    monai.ask(do="run_ours", mode=mode)
+    monai.ask(do="run_ours", mode="constant" if mode == ONE_WINDOW else mode, whole=mode == ONE_WINDOW)
     monai.ask(do="save", path=str(work / "maps.npz"))
     with np.load(work / "maps.npz") as maps:
         return (mode, *agreement(ours, whole, maps["cells"], maps["mask"]))

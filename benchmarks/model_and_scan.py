@@ -10,6 +10,7 @@ import numpy as np
 from scipy import ndimage
 
 from benchmarks.tables import ROOT
+from fedlung.detection.sliding_window import GRID
 from fedlung.imaging.metaimage import read_metaimage
 from fedlung.imaging.preprocessing import CELL, RECIPE, PreparedScan
 from fedlung.imaging.resampling import reorient_to_lps
@@ -55,15 +56,18 @@ def whole_scan(scan: Path, prepared: PreparedScan) -> PreparedScan:
 
         scan voxels     |....|....|....|....|....|....|
         prepared                   |.|.|.|.|.|.|
-        this            |.|.|.|.|.|.|.|.|.|.|.|.|.|.|.|     an even number of voxels before ``prepared``
+        this            |.|.|.|.|.|.|.|.|.|.|.|.|.|.|.|     multiples of 16 voxels before ``prepared`` and in all
+
+    The network answers alike wherever its grid of 16 voxels lies alike; up to 15 mm of the borders are left out at
+    the start and repeated at the end.
     """
     volume = reorient_to_lps(read_metaimage(scan))
     spacing_zyx_mm = np.asarray(volume.geometry.spacing_zyx_mm)
     extent_mm = (np.asarray(volume.geometry.shape_zyx) - 1) * spacing_zyx_mm
     start_mm = volume.geometry.world_to_index(prepared.geometry.origin_xyz_mm) * spacing_zyx_mm
-    before = np.floor(start_mm / RECIPE.spacing_mm / CELL).astype(int) * CELL
-    after = np.floor((extent_mm - start_mm) / RECIPE.spacing_mm / CELL).astype(int) * CELL
-    shape = before + np.maximum(after, prepared.hu_zyx.shape)
+    before = np.floor(start_mm / RECIPE.spacing_mm / GRID).astype(int) * GRID
+    after = np.maximum(np.ceil((extent_mm - start_mm) / RECIPE.spacing_mm), prepared.hu_zyx.shape)
+    shape = before + np.ceil(after / GRID).astype(int) * GRID
     first_index = (start_mm - before * RECIPE.spacing_mm) / spacing_zyx_mm
     clipped = np.clip(volume.voxels_zyx, *RECIPE.window_hu).astype(np.float32)
     step = RECIPE.spacing_mm / spacing_zyx_mm

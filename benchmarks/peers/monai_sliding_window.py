@@ -45,8 +45,8 @@ class SlidingWindow:
         with np.load(weights) as arrays:
             self.ours.load_state_dict({name: torch.from_numpy(arrays[name]) for name in arrays.files})
 
-    def run_ours(self, mode: str) -> dict[str, float]:
-        """Our network over the whole volume; the maps are kept for `save`."""
+    def run_ours(self, mode: str, whole: bool) -> dict[str, float]:
+        """Our network over the whole volume, with ``whole`` in one window; the maps are kept for `save`."""
 
         def maps(x: Tensor) -> tuple[Tensor, Tensor]:
             heads = self.ours(x)
@@ -54,14 +54,15 @@ class SlidingWindow:
             # The full size first: MONAI shrinks its window weights for a smaller answer, and not back again.
             return heads.mask_logits.sigmoid(), cells
 
-        answer, self.maps = _slide(maps, self.volume, mode)
+        roi = tuple(self.volume.shape[2:]) if whole else (EDGE,) * 3
+        answer, self.maps = _slide(maps, self.volume, mode, roi)
         return answer
 
     def run_full_resolution(self) -> dict[str, float]:
         """The full-resolution network over six windows of the volume's middle."""
         starts = [(n - size) // 2 for n, size in zip(self.volume.shape[2:], SAMPLE_ZYX, strict=True)]
         z, y, x = (slice(start, start + size) for start, size in zip(starts, SAMPLE_ZYX, strict=True))
-        answer, _ = _slide(self.full_resolution, self.volume[:, :, z, y, x], "constant")
+        answer, _ = _slide(self.full_resolution, self.volume[:, :, z, y, x], "constant", (EDGE,) * 3)
         return answer
 
     def save(self, path: str) -> None:
@@ -72,7 +73,7 @@ class SlidingWindow:
 
 
 def _slide(
-    network: Callable[[Tensor], Tensor | tuple[Tensor, Tensor]], volume: Tensor, mode: str
+    network: Callable[[Tensor], Tensor | tuple[Tensor, Tensor]], volume: Tensor, mode: str, roi: tuple[int, ...]
 ) -> tuple[dict[str, float], tuple[Tensor, Tensor]]:
     windows = 0
 
@@ -81,7 +82,7 @@ def _slide(
         windows += len(x)
         return network(x)
 
-    inferer = SlidingWindowInferer(roi_size=EDGE, sw_batch_size=1, overlap=OVERLAP, mode=mode)
+    inferer = SlidingWindowInferer(roi_size=roi, sw_batch_size=1, overlap=OVERLAP, mode=mode)
     started = time.perf_counter()
     with torch.inference_mode():
         maps = inferer(volume, counted)
