@@ -1,4 +1,4 @@
-"""Judging a network on prepared scans with a reference: FROC of its marks and Dice of its mask."""
+"""Judging a network on prepared scans with a reference: FROC of its marks and Dice of their outlines."""
 
 from __future__ import annotations
 
@@ -10,14 +10,11 @@ import torch
 
 from fedlung.detection.candidates import Candidate, find_candidates
 from fedlung.detection.sliding_window import Network, read_scan
-from fedlung.detection.targets import ball_mask
 from fedlung.detection.training_scan import TrainingScan
 from fedlung.evaluation.curve import FrocResult
-from fedlung.evaluation.dice import dice
 from fedlung.evaluation.froc import evaluate_froc
 from fedlung.evaluation.marks import Mark
-
-MASK_FROM = 0.5
+from fedlung.evaluation.outlines import outline_dices
 
 
 @dataclass(frozen=True)
@@ -27,7 +24,7 @@ class ValidationResult:
     Attributes:
         froc: by LUNA16's rules.
         marks: what was judged.
-        dice: mean over the scans that have a nodule, of the mask against the annotated balls; NaN without any.
+        dice: mean over the nodules, of what is drawn for their marks (see `outline_dices`); NaN without any.
     """
 
     froc: FrocResult
@@ -53,14 +50,14 @@ def validate(
     device: torch.device,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> ValidationResult:
-    """Read every scan whole and judge marks and mask."""
+    """Read every scan whole and judge marks and outlines."""
     marks: list[Mark] = []
     dices: list[float] = []
     for item in scans:
         maps = read_scan(network, item.scan, device=device, should_stop=should_stop)
-        marks += as_marks(item.scan.series_uid, find_candidates(maps, item.scan))
-        if len(item.nodules):
-            dices.append(dice(maps.mask > MASK_FROM, ball_mask(item.nodules, item.scan.hu_zyx.shape)))
+        candidates = find_candidates(maps, item.scan)
+        marks += as_marks(item.scan.series_uid, candidates)
+        dices += outline_dices(item.nodules, candidates, maps.mask, item.scan.geometry)
     return ValidationResult(judge(scans, marks), marks, float(np.mean(dices)) if dices else float("nan"))
 
 

@@ -79,6 +79,9 @@ export function duration(seconds) {
   return unit(rest, "second");
 }
 
+/** A guess of a duration, no finer than it deserves: steps of ten seconds, of a minute from a minute and a half on. */
+export const roughDuration = (seconds) => duration(seconds < 90 ? Math.ceil(seconds / 10) * 10 : Math.round(seconds / 60) * 60);
+
 const toDate = (value) => (value ? new Date(value) : null);
 const isDate = (date) => date !== null && !Number.isNaN(date.getTime());
 

@@ -3,7 +3,7 @@
 import { api } from "./api.js";
 import { confirmStep } from "./dialogs.js";
 import { fill, h, icon } from "./dom.js";
-import { ago, dateTime, duration, number, percent, t, tn } from "./i18n.js";
+import { ago, dateTime, duration, number, percent, roughDuration, t, tn } from "./i18n.js";
 import { hospitalsOf, isActive, secondsLeft, shareDone } from "./run_state.js";
 import { attempt, toast } from "./toasts.js";
 import { endWords, seesAll, stateWords, strategyName } from "./words.js";
@@ -24,14 +24,20 @@ export function runStats(run) {
   return h(
     "div.stats",
     {},
-    figure(t("run.round"), t("run.round_of", { round: number(run.current?.round ?? run.round), rounds: number(run.rounds) })),
+    figure(t("run.round"), t("run.round_of", { round: number(run.current?.round ?? run.round), rounds: number(run.rounds) }), isMeasuring(run) ? t("run.measuring") : null),
     isActive(run)
-      ? figure(t("run.left"), left === null ? t("run.left_unknown") : t("run.about", { time: duration(left) }), run.state === "paused" ? t("run.waits") : null)
+      ? figure(t("run.left"), left === null ? t("run.left_unknown") : t("run.about", { time: roughDuration(left) }), run.state === "paused" ? t("run.waits") : null)
       : figure(t("run.took"), tookSeconds(run) === null ? "–" : duration(tookSeconds(run))),
-    seesAll ? figure(t("run.hospitals"), number(hospitalsOf(run).length), scans ? tn("count.scans", scans) : null) : figure(t("run.own_scans"), number(scans)),
+    seesAll ? figure(t("run.hospitals"), number(hospitalsOf(run).length || null), scans ? tn("count.scans", scans) : null) : figure(t("run.own_scans"), number(scans)),
     figure(t("run.strategy"), strategyName(run.config?.strategy) || "–", run.config?.local_epochs ? tn("run.epochs", run.config.local_epochs) : null),
     figure(t("run.started"), h("time", { datetime: run.created, title: dateTime(run.created) }, since), run.started_by ? t("run.by", { user: run.started_by }) : null),
   );
+}
+
+/** Whether every hospital of the round has answered, and the new model is read on held-out scans. */
+function isMeasuring(run) {
+  const cells = Object.values(run.current?.hospitals ?? {});
+  return run.state === "running" && cells.length > 0 && cells.every(({ state }) => state !== "waiting" && state !== "training");
 }
 
 /** Seconds from the start of a run to its end, or to its last complete round; null before that. */
