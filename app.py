@@ -12,6 +12,7 @@ import fedlung.openmp  # noqa: F401 - for its effect, before torch is loaded by 
 
 import errno
 import logging
+import os
 import shutil
 import socket
 import sys
@@ -40,9 +41,13 @@ from fedlung.imaging.phantom import hospital_id, write_hospitals
 from fedlung.settings import Settings
 from fedlung.stores.audit import AuditLog
 from fedlung.stores.data_lock import PATIENCE_SECONDS, DataLock
+from fedlung.stores.fallback.opening import bring_up_to_date, connected, connection, open_users
+from fedlung.stores.fallback.sync import UserSync
+from fedlung.stores.fallback.users import FallbackUserStore
 from fedlung.stores.hospitals import HospitalFolders
 from fedlung.stores.json_users import JsonUserStore
 from fedlung.stores.model_registry import ModelRegistry
+from fedlung.stores.predictions import PredictionStore
 from fedlung.stores.run_listing import RunListing
 from fedlung.stores.secret_key import secret_key
 from fedlung.web import (
@@ -51,6 +56,8 @@ from fedlung.web import (
     api_runs,
     api_status,
     assets,
+    body_sizes,
+    commands,
     error_answers,
     i18n,
     limits,
@@ -63,6 +70,7 @@ from fedlung.web import (
     pages_runs,
     pages_users,
     sessions,
+    store_banners,
 )
 from fedlung.web.js_texts import JS_TEXTS
 from fedlung.web.lifetime import end_at_once, start
@@ -70,6 +78,12 @@ from fedlung.web.live.hub import Hub
 from fedlung.web.live.session_cap import SessionCap
 from fedlung.web.live.sockets import LiveSockets, live_sockets
 from fedlung.web.log_lines import log_to_stderr
+from fedlung.web.predictions import api_exports, api_predictions
+from fedlung.web.predictions.reading import Predictor, Reader
+from fedlung.web.predictions.scan_files import FolderScans
+from fedlung.web.predictions.service import PredictionService
+from fedlung.web.scans import api_annotations, api_scans, api_uploads
+from fedlung.web.scans.desk import open_desk
 from fedlung.web.security_headers import SecurityHeaders
 from fedlung.web.services import SERVICES, SETTINGS, Services
 from fedlung.web.slow_clients import BodyTimeout
@@ -81,6 +95,9 @@ from fedlung.web.training.service import RunService
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
+
+    from fedlung.stores.supabase.connection import SupabaseConnection
+    from fedlung.stores.supabase.mirror import Mirror
 
 logger = logging.getLogger(__name__)
 
@@ -100,13 +117,23 @@ BLUEPRINTS = (
     api_runs.blueprint,
     api_models.blueprint,
     api_hospitals.blueprint,
+    api_predictions.blueprint,
+    api_exports.blueprint,
+    api_uploads.blueprint,
+    api_scans.blueprint,
+    api_annotations.blueprint,
 )
 
 # --- the application -------------------------------------------------------------------------------------
 
 
-def create_app(settings: Settings, services: Services) -> Flask:
-    """The application around ``services``; starts no thread (see `fedlung.web.lifetime.start`) and loads no torch."""
+def create_app(settings: Settings | None = None, services: Services | None = None) -> Flask:
+    """The application around ``services``; starts no thread (see `fedlung.web.lifetime.start`) and loads no torch.
+
+    Without them, as ``flask --app app`` calls it, it has commands only.
+    """
+    if settings is None or services is None:
+        return commands.commands_only()
     app = Flask("fedlung", root_path=str(ROOT))
     app.extensions |= {SETTINGS: settings, SERVICES: services}
     app.config.update(
@@ -123,6 +150,7 @@ def create_app(settings: Settings, services: Services) -> Flask:
     error_answers.install(app)
     assets.install(app, ROOT / "static")
     sessions.install(app)  # before CSRF: a stranger is asked to sign in, not told about tokens
+    body_sizes.install(app)  # before CSRF, which may read the body
     CSRFProtect(app)
     limits.install(app)
     page_context.install(app, JS_TEXTS)
@@ -130,6 +158,9 @@ def create_app(settings: Settings, services: Services) -> Flask:
         app.register_blueprint(blueprint)
     sockets = LiveSockets(app, settings, services.hub)
     services.accounts.on_sessions_ended.append(sockets.end_sessions_of)
+    if services.user_sync:
+        services.user_sync.on_sessions_ended.append(sockets.end_sessions_of)
+        store_banners.tell_pages(services.user_sync, services.hub)
     _wrap(app, settings, sockets)
     return app
 
@@ -147,41 +178,70 @@ def _wrap(app: Flask, settings: Settings, sockets: LiveSockets) -> None:
 # --- its services ----------------------------------------------------------------------------------------
 
 
-def make_accounts(settings: Settings) -> tuple[JsonUserStore, AuditLog, Accounts]:
-    """The accounts of this data folder, and the rules around them."""
+def make_accounts(
+    settings: Settings, supabase: SupabaseConnection | None
+) -> tuple[JsonUserStore | FallbackUserStore, AuditLog, Accounts]:
+    """The accounts of this data folder, or of a Supabase project, and the rules around them."""
     settings.users_file.parent.mkdir(parents=True, exist_ok=True)
-    users, audit = JsonUserStore(settings.users_file), AuditLog(settings.data / "audit.jsonl")
+    audit = AuditLog(settings.data / "audit.jsonl")
+    users = open_users(settings, audit, supabase)
     return users, audit, Accounts(users, audit, PasswordHasher(), SignInThrottle())
 
 
 def make_services(
-    settings: Settings, launcher: Launcher, gpu: Callable[[], Mapping[str, Any] | None] = lambda: None
+    settings: Settings,
+    launcher: Launcher,
+    gpu: Callable[[], Mapping[str, Any] | None] = lambda: None,
+    reader: Reader | None = None,
 ) -> Services:
     """Stores of this data folder, and the services over them; starts no thread."""
-    users, audit, accounts = make_accounts(settings)
-    hub, runs = Hub(), RunListing(settings.data / "runs")
+    supabase = connection(settings)
+    users, audit, accounts = make_accounts(settings, supabase)
+    hub, runs, hospitals = Hub(), RunListing(settings.data / "runs"), HospitalFolders(settings.data)
     models = ModelRegistry(settings.models, built_in=ROOT / "models" / "pretrained")
+    predictions = PredictionStore(hospitals)
+    scans = open_desk(settings, hospitals, predictions, hub, audit)
     return Services(
         accounts=accounts,
         users=users,
         audit=audit,
-        hospitals=HospitalCards(HospitalFolders(settings.data), runs),
-        runs=RunService(launcher, runs, models, hub),
+        hospitals=HospitalCards(hospitals, runs),
+        runs=RunService(launcher, runs, models, hub, note_use=scans.note_use),
         models=models,
         hub=hub,
+        scans=scans,
+        predictions=PredictionService(
+            predictions, FolderScans(hospitals), models, reader or make_reader(settings), hub
+        ),
         system=MeasuredLoad(settings.training_threads, gpu),
+        user_sync=UserSync(users) if isinstance(users, FallbackUserStore) else None,
+        mirror=make_mirror(settings, supabase, hospitals, models),
     )
+
+
+def make_mirror(
+    settings: Settings, supabase: SupabaseConnection | None, hospitals: HospitalFolders, models: ModelRegistry
+) -> Mirror | None:
+    """What copies records to the Supabase project, if there is one."""
+    if supabase is None:
+        return None
+    from fedlung.stores.supabase.mirror import open_mirror  # here: the official client takes half a second to import
+
+    return open_mirror(supabase, settings.data, hospitals, models)
 
 
 def prepare(settings: Settings) -> list[NewAccount]:
     """What the first start makes: hospitals of a demo, the session key, accounts. Returns passwords that are news."""
     secret_key(settings.secret_key_file)
-    users, _, accounts = make_accounts(settings)
-    if not settings.demo:
-        return first_admin(users, accounts)
-    hospitals = [hospital_id(index) for index in range(DEMO_HOSPITALS)]
-    make_phantoms(settings.data, [name for name in hospitals if not (settings.data / name).exists()])
-    return demo_accounts(users, accounts, hospitals, settings.demo_password)
+    with connected(settings) as supabase:  # the process that serves makes its own
+        users, _, accounts = make_accounts(settings, supabase)
+        if isinstance(users, FallbackUserStore):
+            bring_up_to_date(users)
+        if not settings.demo:
+            return first_admin(users, accounts)
+        hospitals = [hospital_id(index) for index in range(DEMO_HOSPITALS)]
+        make_phantoms(settings.data, [name for name in hospitals if not (settings.data / name).exists()])
+        return demo_accounts(users, accounts, hospitals, settings.demo_password)
 
 
 def make_phantoms(data: Path, wanted: Sequence[str]) -> None:
@@ -222,6 +282,23 @@ def make_launcher(settings: Settings) -> Launcher:
         set_threads=set_num_threads,
     )
     return LocalLauncher(engine, settings.data, settings.training_threads)
+
+
+def make_reader(settings: Settings) -> Reader:
+    """What reads scans; torch is loaded with the first of them."""
+
+    def open_predictor(model: Path) -> Predictor:
+        from federated_inference_utils import FederatedLungNodulePredictor  # here for the same reason
+
+        return FederatedLungNodulePredictor(model)
+
+    def set_threads(threads: int) -> None:
+        from torch import set_num_threads
+
+        set_num_threads(threads)
+
+    # One more than a training: it takes seconds, and somebody waits for it.
+    return Reader(open_predictor, set_threads, min(os.cpu_count() or 1, settings.training_threads + 1))
 
 
 def gpu_load() -> Mapping[str, Any] | None:

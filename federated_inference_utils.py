@@ -100,6 +100,7 @@ class FederatedLungNodulePredictor:
             maps = read_scan(
                 self.network, scan, plan=self.plan, device=self.device, on_progress=lambda share: tell("network", share)
             )
+        tell("candidates", 0.0)
         with _timed("candidates", seconds):
             candidates = find_candidates(maps, scan)
         shown_from = self.display_threshold if threshold is None else threshold

@@ -236,6 +236,7 @@ class LocalTrainer:
         self.options = options
         self.device = choose_device(options.device)
         self.num_examples = len(scans)
+        self.series_uids = tuple(scan.scan.series_uid for scan in scans)
 
     def train(
         self,

@@ -17,6 +17,8 @@ from benchmarks import (
     real_validation,
     round_overhead,
     training_step,
+    upload_latency,
+    viewer_speed,
     web_latency,
 )
 from benchmarks.tables import READMES, RESULTS, ROOT, put
@@ -30,6 +32,8 @@ BENCHMARKS: dict[str, Callable[[Path], str]] = {
     "round_overhead": round_overhead.run,
     "federated_vs_alone": federated_vs_alone.run,
     "web_latency": web_latency.run,
+    "upload_latency": upload_latency.run,
+    "viewer_speed": viewer_speed.run,
     "real_validation": real_validation.run,
 }
 

@@ -59,6 +59,15 @@ def federated_summary(work: Path) -> dict[str, Any]:
         "sensitivity_at_fp_per_scan": {
             f"{rate:g}": [sensitivity(readings, rate), *interval(readings, rate)] for rate in RATES
         },
+        "operating_points": [
+            {
+                "threshold": round(threshold_at(readings, rate), 4),
+                "fp_per_scan": rate,
+                "sensitivity": round(sensitivity(readings, rate), 3),
+                "num_scans": len(readings),
+            }
+            for rate in RATES
+        ],
         "num_scans": len(readings),
         "num_nodules": len(nodules),
         "num_nodules_in_scans": sum(nodule.whole for nodule in nodules),

@@ -120,10 +120,40 @@ class TooManyTries(FedLungError):
         self.retry_after_seconds = retry_after_seconds
 
 
+class OverQuota(FedLungError):
+    """The hospital's share of the disk is used up; nothing was written."""
+
+    code = "over_quota"
+
+
+class NoSpace(FedLungError):
+    """The disk is full, or would be below the reserve that is kept free; nothing was written, or it was removed."""
+
+    code = "no_space"
+
+
+class ChecksumMismatch(FedLungError):
+    """Bytes arrived other than they were sent; they were thrown away."""
+
+    code = "checksum_mismatch"
+
+
 class UnreadableStore(FedLungError):
     """A file of accounts or records that cannot be read; it is kept as it is, never overwritten."""
 
     code = "unreadable_store"
+
+
+class StoreAway(FedLungError):
+    """A database that does not answer, or not in time; what was asked for may have been done all the same."""
+
+    code = "store_away"
+
+
+class Misconfigured(FedLungError):
+    """A database that answers and refuses (key, permission, missing table); the message says how to mend it."""
+
+    code = "misconfigured"
 
 
 class DataInUse(FedLungError):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
@@ -16,59 +15,12 @@ from typing import Any
 
 from fedlung.command_line import Arguments
 from fedlung.errors import BadSettings
+from fedlung.setting_values import hosts, one_of, origins, project_address, some, whole, yes_or_no
 
 THREADS_FOR_PAGES = 16  # server threads that sockets may never take
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 MODES, ASYNC_MODES = ("standalone", "coordinator", "site"), ("threading", "eventlet")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
-
-
-def _whole(low: int, high: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if not re.fullmatch("[0-9]{1,9}", text) or not low <= int(text) <= high:
-            raise ValueError(f"must be a whole number from {low} to {high}")
-        return int(text)
-
-    return parse
-
-
-def _one_of(*words: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text not in words:
-            raise ValueError(f"must be one of {', '.join(words)}")
-        return text
-
-    return parse
-
-
-def _yes_or_no(text: str) -> bool:
-    words = {"1": True, "yes": True, "true": True, "0": False, "no": False, "false": False}
-    if text.lower() not in words:
-        raise ValueError("must be yes or no")
-    return words[text.lower()]
-
-
-def _some(text: str) -> str:
-    if not text.strip():
-        raise ValueError("must not be empty")
-    return text.strip()
-
-
-def _hosts(text: str) -> tuple[str, ...]:
-    hosts = tuple(part.strip().lower().strip("[]") for part in text.split(","))
-    wrong = [host for host in hosts if not re.fullmatch(r"[a-z0-9._-]+|[0-9a-f:.]+", host)]
-    if wrong:
-        raise ValueError(f"must be host names separated by commas, without * and ports; {wrong[0]!r} is not one")
-    return hosts
-
-
-def _origins(text: str) -> tuple[str, ...]:
-    # An empty list or * would switch the check of origins off: any page on the web could open our socket.
-    origins = tuple(part.strip().rstrip("/") for part in text.split(","))
-    wrong = [origin for origin in origins if not re.fullmatch(r"https?://[A-Za-z0-9.:\[\]_-]+", origin)]
-    if wrong:
-        raise ValueError(f"must be origins such as https://fedlung.example, separated by commas; got {wrong[0]!r}")
-    return origins
 
 
 def _about(variable: str, parse: Callable[[str], Any], default: Any, help: str, option: str = "") -> dict[str, Any]:
@@ -85,75 +37,97 @@ def _beside_data(name: str) -> Callable[[Mapping[str, Any]], Path]:
 class Settings:
     """Everything that can be set from outside; paths are as they were given."""
 
-    host: str = field(metadata=_about("FEDLUNG_HOST", _some, "127.0.0.1", "address to listen on", "--host"))
-    port: int = field(metadata=_about("FEDLUNG_PORT", _whole(1, 65535), 5000, "port to listen on", "--port"))
+    host: str = field(metadata=_about("FEDLUNG_HOST", some, "127.0.0.1", "address to listen on", "--host"))
+    port: int = field(metadata=_about("FEDLUNG_PORT", whole(1, 65535), 5000, "port to listen on", "--port"))
     data: Path = field(
         metadata=_about(
-            "FEDLUNG_DATA", lambda text: Path(_some(text)), Path("data"), "folder of hospitals and runs", "--data"
+            "FEDLUNG_DATA", lambda text: Path(some(text)), Path("data"), "folder of hospitals and runs", "--data"
         )
     )
     demo: bool = field(
         metadata=_about(
-            "FEDLUNG_DEMO", _yes_or_no, False, "make three phantom hospitals and an account for every role", "--demo"
+            "FEDLUNG_DEMO", yes_or_no, False, "make three phantom hospitals and an account for every role", "--demo"
         )
     )
     mode: str = field(
         metadata=_about(
-            "FEDLUNG_MODE", _one_of(*MODES), "standalone", "standalone: the whole federation on this machine", "--mode"
+            "FEDLUNG_MODE", one_of(*MODES), "standalone", "standalone: the whole federation on this machine", "--mode"
         )
     )
     debug: bool = field(
         metadata=_about(
-            "FEDLUNG_DEBUG", _yes_or_no, False, "Werkzeug's development server; never in production", "--debug"
+            "FEDLUNG_DEBUG", yes_or_no, False, "Werkzeug's development server; never in production", "--debug"
         )
     )
     users_file: Path = field(
         metadata=_about(
-            "FEDLUNG_USERS_FILE", lambda text: Path(_some(text)), _beside_data("users.json"), "local accounts"
+            "FEDLUNG_USERS_FILE", lambda text: Path(some(text)), _beside_data("users.json"), "local accounts"
         )
     )
     models: Path = field(
         metadata=_about(
-            "FEDLUNG_MODELS", lambda text: Path(_some(text)), _beside_data("models"), "folder of the model registry"
+            "FEDLUNG_MODELS", lambda text: Path(some(text)), _beside_data("models"), "folder of the model registry"
         )
     )
     secret_key_file: Path = field(
         metadata=_about(
             "FEDLUNG_SECRET_KEY_FILE",
-            lambda text: Path(_some(text)),
+            lambda text: Path(some(text)),
             lambda known: known["data"] / "instance" / "secret_key",
             "key that signs sessions; made at the first start",
         )
     )
     demo_password: str | None = field(
         metadata=_about(
-            "FEDLUNG_DEMO_PASSWORD", _some, None, "password of the accounts of --demo, instead of random ones"
+            "FEDLUNG_DEMO_PASSWORD", some, None, "password of the accounts of --demo, instead of random ones"
         ),
         repr=False,
     )
-    cookie_secure: bool = field(
+    supabase_url: str | None = field(
         metadata=_about(
-            "FEDLUNG_COOKIE_SECURE", _yes_or_no, False, "cookies over HTTPS only: set it behind a TLS proxy"
+            "SUPABASE_URL",
+            project_address,
+            None,
+            "Supabase project that is the home of accounts and records (default: none)",
         )
+    )
+    supabase_secret_key: str | None = field(
+        metadata=_about("SUPABASE_SECRET_KEY", some, None, "its secret key, sb_secret_... or service_role"), repr=False
+    )
+    supabase_copy_max_age_hours: int = field(
+        metadata=_about(
+            "FEDLUNG_SUPABASE_COPY_MAX_AGE_HOURS",
+            whole(1, 8760),
+            24,
+            "Supabase away for longer: only one administrator may come in",
+        )
+    )
+    break_glass: str | None = field(
+        metadata=_about(
+            "FEDLUNG_BREAK_GLASS", some, None, "user name of that one (default: the oldest active administrator)"
+        )
+    )
+    cookie_secure: bool = field(
+        metadata=_about("FEDLUNG_COOKIE_SECURE", yes_or_no, False, "cookies over HTTPS only: set it behind a TLS proxy")
     )
     trusted_hosts: tuple[str, ...] | None = field(
         metadata=_about(
             "FEDLUNG_TRUSTED_HOSTS",
-            _hosts,
+            hosts,
             None,
             "names under which browsers reach the server (default: this machine's name, and numeric addresses)",
         )
     )
     trusted_proxies: int = field(
-        metadata=_about("FEDLUNG_TRUSTED_PROXIES", _whole(0, 9), 0, "number of proxies in front that set X-Forwarded-*")
+        metadata=_about("FEDLUNG_TRUSTED_PROXIES", whole(0, 9), 0, "number of proxies in front that set X-Forwarded-*")
     )
     allowed_origins: tuple[str, ...] | None = field(
-        metadata=_about("FEDLUNG_ALLOWED_ORIGINS", _origins, None, "further origins that may open the live socket")
+        metadata=_about("FEDLUNG_ALLOWED_ORIGINS", origins, None, "further origins that may open the live socket")
     )
     async_mode: str = field(
         metadata=_about(
             "SOCKETIO_ASYNC_MODE",
-            _one_of(*ASYNC_MODES),
+            one_of(*ASYNC_MODES),
             "threading",
             "how sockets are served; eventlet is the second way",
         )
@@ -161,7 +135,7 @@ class Settings:
     threads: int = field(
         metadata=_about(
             "FEDLUNG_THREADS",
-            _whole(2 * THREADS_FOR_PAGES, 2000),
+            whole(2 * THREADS_FOR_PAGES, 2000),
             200,
             "server threads; every open browser tab takes one",
         )
@@ -169,31 +143,46 @@ class Settings:
     session_cap: int = field(
         metadata=_about(
             "FEDLUNG_SESSION_CAP",
-            _whole(1, 2000),
+            whole(1, 2000),
             150,
             "live sockets at the same time; further tabs ask every few seconds",
         )
     )
     session_idle_seconds: int = field(
         metadata=_about(
-            "FEDLUNG_SESSION_IDLE_SECONDS", _whole(60, 604800), 8 * 3600, "a session without requests ends after this"
+            "FEDLUNG_SESSION_IDLE_SECONDS", whole(60, 604800), 8 * 3600, "a session without requests ends after this"
         )
     )
     session_absolute_seconds: int = field(
         metadata=_about(
-            "FEDLUNG_SESSION_ABSOLUTE_SECONDS", _whole(60, 2592000), 24 * 3600, "every session ends after this"
+            "FEDLUNG_SESSION_ABSOLUTE_SECONDS", whole(60, 2592000), 24 * 3600, "every session ends after this"
         )
     )
     training_threads: int = field(
         metadata=_about(
             "FEDLUNG_TRAINING_THREADS",
-            _whole(1, 512),
+            whole(1, 512),
             lambda known: max(1, (os.cpu_count() or 1) - 1),
             "processor threads of a training; the default leaves one for the pages",
         )
     )
+    hospital_quota_gb: int = field(
+        metadata=_about(
+            "FEDLUNG_HOSPITAL_QUOTA_GB", whole(0, 1_000_000), 0, "disk share of one hospital; 0: no limit of its own"
+        )
+    )
+    free_space_reserve_gb: int = field(
+        metadata=_about(
+            "FEDLUNG_FREE_SPACE_RESERVE_GB", whole(0, 1_000_000), 2, "uploads never take the last of the disk"
+        )
+    )
+    upload_ttl_hours: int = field(
+        metadata=_about(
+            "FEDLUNG_UPLOAD_TTL_HOURS", whole(1, 9999), 72, "an upload that does not go on is removed after this"
+        )
+    )
     log_level: str = field(
-        metadata=_about("FEDLUNG_LOG_LEVEL", _one_of(*LOG_LEVELS), "INFO", "least level of the log on stderr")
+        metadata=_about("FEDLUNG_LOG_LEVEL", one_of(*LOG_LEVELS), "INFO", "least level of the log on stderr")
     )
 
     @classmethod
@@ -225,6 +214,8 @@ class Settings:
     def _check_together(self) -> None:
         if self.mode != "standalone":
             raise BadSettings(f"--mode {self.mode}: hospitals on several machines are not supported yet; leave it out")
+        if (self.supabase_url is None) != (self.supabase_secret_key is None):
+            raise BadSettings("SUPABASE_URL and SUPABASE_SECRET_KEY: set both, or none for accounts on this machine")
         most = self.threads - THREADS_FOR_PAGES
         if self.session_cap > most:
             raise BadSettings(
@@ -244,7 +235,7 @@ def _value(setting: Field[Any], option: Any, environ: Mapping[str, str], known: 
         try:
             return about["parse"](text)
         except ValueError as error:
-            shown = "" if setting.name == "demo_password" else f"; got {text!r}"
+            shown = f"; got {text!r}" if setting.repr else ""  # what is not shown is secret
             raise BadSettings(f"{source}: {error}{shown}") from None
     return about["default"](known) if callable(about["default"]) else about["default"]
 
@@ -271,7 +262,7 @@ def _help_line(setting: Field[Any]) -> str:
     about = setting.metadata
     said = not callable(about["default"]) and about["default"] is not None
     default = f" (default: {_shown(about['default'])})" if said else ""
-    return f"  {about['variable']:<34}{about['help']}{default}"
+    return f"  {about['variable']:<36}  {about['help']}{default}"
 
 
 def _shown(value: Any) -> str:

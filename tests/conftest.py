@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import socket
 import sys
+import tempfile
 from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
@@ -14,6 +16,9 @@ from typing import Any
 import hypothesis
 import numpy as np
 import pytest
+
+from tests.supabase_programs import ProgramMissing, do_without
+from tests.supabase_stack import SupabaseStack, migrations
 
 # Before torch and matplotlib are imported, and inherited by the commands that tests start.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -79,3 +84,28 @@ def real_ct() -> Path:
     if not REAL_CT.is_dir():
         pytest.skip(f"real CT scans are not on this machine: {REAL_CT} is absent")
     return REAL_CT.resolve()
+
+
+@pytest.fixture(scope="session")
+def supa_stack() -> Iterator[SupabaseStack]:
+    """A Supabase project on this machine. Where its programs cannot be had, tests are skipped; in CI they fail."""
+    root = Path(tempfile.mkdtemp(prefix="fedlung-supa-"))  # not tmp_path: nobody else may enter that
+    try:
+        stack = SupabaseStack(root, migrations())
+    except ProgramMissing as missing:
+        shutil.rmtree(root)
+        do_without(missing)
+    try:
+        yield stack.up()
+    finally:
+        stack.down()
+        shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.fixture
+def supa(supa_stack: SupabaseStack) -> Iterator[SupabaseStack]:
+    """The project for one test: healthy and empty, whatever the test before has broken."""
+    supa_stack.heal()
+    supa_stack.empty_tables()
+    yield supa_stack
+    supa_stack.fault.set("ok")

@@ -24,7 +24,7 @@ from fedlung.accounts.field_rules import (
 )
 from fedlung.accounts.passwords import LONGEST, PasswordHasher, Verdict, length, problem_with, temporary_password
 from fedlung.accounts.throttle import SignInThrottle
-from fedlung.errors import Conflict, InvalidInput, NotFound, NotSignedIn
+from fedlung.errors import Conflict, FedLungError, InvalidInput, NotFound, NotSignedIn
 from fedlung.stores.audit import Action, AuditLog
 from fedlung.stores.users import ADMIN, User, UserStore, new_user, normal_display_name
 
@@ -51,7 +51,7 @@ class Accounts:
         ``device`` names a browser in which this person signed in before (see `SignInThrottle`), if it is one.
 
         Raises:
-            NotSignedIn: unknown name, wrong password, or an inactive account.
+            NotSignedIn: unknown name, wrong password, an inactive account, or a store that does not vouch for it now.
             InvalidInput: a password that nobody can have.
             TooManyTries: wait first.
         """
@@ -61,7 +61,7 @@ class Accounts:
         self._throttle.admit(name, address, device)
         user = self._users.by_username(name)
         verdict = self._hasher.verify(password, user.password_hash if user else None)
-        reason = _why_refused(user, verdict)
+        reason = _why_refused(user, verdict) or (self._users.refusal(user, signing_in=True) if user else "")
         if user is None or reason:
             actor = user.username if user else ""
             self._audit.append(actor, Action.SIGN_IN_REFUSED, actor, {"reason": reason, "address": address})
@@ -241,7 +241,7 @@ class Accounts:
     def _with_renewed_hash(self, user: User, password: str) -> User:
         try:
             return self._users.replace(replace(user, password_hash=self._hasher.hash(password)))
-        except (Conflict, OSError) as error:  # the next sign-in tries again
+        except (FedLungError, OSError) as error:  # the next sign-in tries again
             logger.warning("the password of %s could not be hashed anew: %s", user.username, error)
             return user
 

@@ -13,6 +13,7 @@ RUN_TRAINING = "run_training"
 PROMOTE_MODELS = "promote_models"
 DOWNLOAD_MODELS = "download_models"
 UPLOAD_SCANS = "upload_scans"
+READ_SCANS = "read_scans"
 DETECT_NODULES = "detect_nodules"
 SEE_RESULTS = "see_results"  # runs and models; of other hospitals only what concerns everybody
 
@@ -23,7 +24,8 @@ PERMISSIONS: Mapping[str, frozenset[str]] = {  # permission -> roles
     PROMOTE_MODELS: frozenset({ADMIN}),
     DOWNLOAD_MODELS: frozenset({ADMIN, STAFF}),
     UPLOAD_SCANS: frozenset({STAFF}),
-    DETECT_NODULES: frozenset({CLINICIAN}),
+    READ_SCANS: frozenset({STAFF, CLINICIAN}),
+    DETECT_NODULES: frozenset({STAFF, CLINICIAN}),
     SEE_RESULTS: frozenset(ROLES),
 }
 HOMES: Mapping[str, str] = {ADMIN: "/server", STAFF: "/client", CLINICIAN: "/inference"}

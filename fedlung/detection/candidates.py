@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from fedlung.detection.measure import measure
-from fedlung.detection.sliding_window import ScanMaps
 from fedlung.detection.targets import CELL_CENTER
 from fedlung.errors import FedLungError
 from fedlung.imaging.preprocessing import CELL, PreparedScan
+
+if TYPE_CHECKING:  # who only writes a report about marks needs no torch
+    from fedlung.detection.sliding_window import ScanMaps
 
 LOWEST_PROBABILITY = 0.01
 """Marks below are dropped; kept low so that a FROC curve reaches 8 false marks per scan."""

@@ -17,6 +17,7 @@ GAP = 8
 HEADER, FOOTER = 26, 22
 LUNG_WINDOW_HU = (-1350, 150)
 """Width 1500, level -600."""
+BACKGROUND = (16, 18, 22)
 CROSSHAIR = (0, 200, 220)
 CIRCLE = (255, 170, 0)
 TEXT = (235, 235, 235)
@@ -27,27 +28,37 @@ PLANES = (("axial", 0, "RLAP"), ("coronal", 1, "RLSI"), ("sagittal", 2, "APSI"))
 
 
 def draw_nodule(scan: PreparedScan, nodule: Candidate, number: int) -> Image.Image:
-    """The nodule in three planes of 64 mm, true size, with a circle of its diameter."""
-    width = 3 * SIDE + 4 * GAP
-    picture = Image.new("RGB", (width, HEADER + SIDE + FOOTER), (16, 18, 22))
+    """The nodule in three planes of 64 mm, true size, with a circle of its diameter; what is known stands above."""
+    planes = draw_planes(scan, nodule.center_xyz_mm, nodule.diameter_mm)
+    picture = Image.new("RGB", (planes.width, HEADER + planes.height), BACKGROUND)
+    picture.paste(planes, (0, HEADER))
     draw = ImageDraw.Draw(picture)
     font = ImageFont.load_default(size=14)
-    center = scan.geometry.world_to_index(nodule.center_xyz_mm)
-    for position, (name, axis, letters) in enumerate(PLANES):
-        left = GAP + position * (SIDE + GAP)
-        plane = Image.fromarray(_plane(scan, center, axis))
-        _mark(ImageDraw.Draw(plane), nodule.diameter_mm)
-        _letter(ImageDraw.Draw(plane), letters, font)
-        picture.paste(plane, (left, HEADER))
-        draw.text((left + 4, HEADER + SIDE + 3), name, fill=TEXT, font=font)
-    _scale_bar(draw, width, font)
     x, y, z = nodule.center_xyz_mm
     caption = (
         f"Nodule {number}: probability {nodule.probability:.2f}, diameter {nodule.diameter_mm:.1f} mm, "
         f"volume {nodule.volume_mm3:.0f} mm3, at ({x:.1f}, {y:.1f}, {z:.1f}) mm LPS"
     )
     draw.text((GAP, 5), caption, fill=TEXT, font=font)
-    draw.text((width - GAP, 5), RESEARCH_USE, fill=CIRCLE, font=font, anchor="ra")
+    draw.text((picture.width - GAP, 5), RESEARCH_USE, fill=CIRCLE, font=font, anchor="ra")
+    return picture
+
+
+def draw_planes(scan: PreparedScan, center_xyz_mm: tuple[float, float, float], diameter_mm: float) -> Image.Image:
+    """Three planes of 64 mm through a place, true size, with a circle of ``diameter_mm``, letters and a scale bar."""
+    width = 3 * SIDE + 4 * GAP
+    picture = Image.new("RGB", (width, SIDE + FOOTER), BACKGROUND)
+    draw = ImageDraw.Draw(picture)
+    font = ImageFont.load_default(size=14)
+    center = scan.geometry.world_to_index(center_xyz_mm)
+    for position, (name, axis, letters) in enumerate(PLANES):
+        left = GAP + position * (SIDE + GAP)
+        plane = Image.fromarray(_plane(scan, center, axis))
+        _mark(ImageDraw.Draw(plane), diameter_mm)
+        _letter(ImageDraw.Draw(plane), letters, font)
+        picture.paste(plane, (left, 0))
+        draw.text((left + 4, SIDE + 3), name, fill=TEXT, font=font)
+    _scale_bar(draw, width, font)
     return picture
 
 
@@ -56,7 +67,9 @@ def _plane(scan: PreparedScan, center_zyx: NDArray[np.float64], axis: int) -> ND
 
     Pixel p of the picture shows voxel ``center + (p + 0.5) / PIXELS_PER_MM - FIELD_MM / 2`` (nearest).
     """
-    plane = np.take(scan.hu_zyx, round(float(center_zyx[axis])), axis=axis)
+    # The nearest slice that there is: a piece of a scan may end half a voxel before the place.
+    cut = min(max(round(float(center_zyx[axis])), 0), scan.hu_zyx.shape[axis] - 1)
+    plane = np.take(scan.hu_zyx, cut, axis=axis)
     rows_center, columns_center = np.delete(center_zyx, axis)
     offsets = (np.arange(SIDE) + 0.5) / PIXELS_PER_MM - FIELD_MM / 2
     row_offsets = offsets if axis == 0 else offsets[::-1]
@@ -90,6 +103,6 @@ def _letter(draw: ImageDraw.ImageDraw, letters: str, font: Font) -> None:
 
 
 def _scale_bar(draw: ImageDraw.ImageDraw, width: int, font: Font) -> None:
-    right, y = width - GAP, HEADER + SIDE + 11
+    right, y = width - GAP, SIDE + 11
     draw.line((right - 10 * PIXELS_PER_MM, y, right, y), fill=TEXT, width=3)
     draw.text((right - 10 * PIXELS_PER_MM - 6, y), "10 mm", fill=TEXT, font=font, anchor="rm")

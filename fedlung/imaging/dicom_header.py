@@ -39,14 +39,14 @@ IMPLICIT = "1.2.840.10008.1.2"
 EXPLICIT = "1.2.840.10008.1.2.1"
 RLE = "1.2.840.10008.1.2.5"
 JPEG_2000 = "1.2.840.10008.1.2.4.90"
-_READ_SYNTAXES = (IMPLICIT, EXPLICIT, RLE, JPEG_2000)
+JPEG_LOSSLESS = "1.2.840.10008.1.2.4.70"
+JPEG_LOSSLESS_ANY_PREDICTOR = "1.2.840.10008.1.2.4.57"
+JPEG_LS = "1.2.840.10008.1.2.4.80"
+_READ_SYNTAXES = (IMPLICIT, EXPLICIT, RLE, JPEG_2000, JPEG_LOSSLESS, JPEG_LOSSLESS_ANY_PREDICTOR, JPEG_LS)
 _UNREADABLE_HEADERS = {"1.2.840.10008.1.2.1.99": "deflated", "1.2.840.10008.1.2.2": "big endian"}
 _OTHER_SYNTAXES = {
     "1.2.840.10008.1.2.4.50": "lossy JPEG",
     "1.2.840.10008.1.2.4.51": "lossy JPEG",
-    "1.2.840.10008.1.2.4.57": "JPEG Lossless",
-    "1.2.840.10008.1.2.4.70": "JPEG Lossless",
-    "1.2.840.10008.1.2.4.80": "JPEG-LS",
     "1.2.840.10008.1.2.4.81": "lossy JPEG-LS",
     "1.2.840.10008.1.2.4.91": "lossy JPEG 2000",
 }
@@ -108,6 +108,32 @@ class SliceHeader:
     padding: int | None
     pixel_offset: int
     pixel_bytes: int
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether the file begins as PS3.10 wants it; says nothing about what it holds.
+
+    Raises:
+        BadScan: not a regular file.
+    """
+    with open_regular_file(path) as file:
+        return file.read(_PREFIX_BYTES + 4)[_PREFIX_BYTES:] == b"DICM"
+
+
+def collect_elements(path: Path, wanted: Mapping[int, str]) -> dict[str, bytes]:
+    """The raw values of top-level elements before the pixels (tag -> name in, name -> value out), nothing checked.
+
+    Raises:
+        BadScan: no DICOM file whose header can be walked.
+    """
+    with open_regular_file(path) as file:
+        if file.read(_PREFIX_BYTES + 4)[_PREFIX_BYTES:] != b"DICM":
+            raise BadScan("is not a DICOM file")
+        meta = ElementWalk(file, explicit=True).collect(_META_TAGS, _LAST_META_TAG)
+        transfer_syntax = _text(meta, "TransferSyntaxUID")
+        if transfer_syntax in _UNREADABLE_HEADERS:
+            raise _unread_syntax(_UNREADABLE_HEADERS[transfer_syntax])
+        return ElementWalk(file, explicit=transfer_syntax != IMPLICIT).collect(wanted, PIXEL_DATA - 1)
 
 
 def read_slice_header(path: Path) -> SliceHeader | None:

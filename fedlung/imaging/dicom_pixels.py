@@ -1,8 +1,8 @@
 """The pixels of one DICOM CT slice, as they are stored or losslessly compressed, in Hounsfield units.
 
 Memory grows with the checked ``Rows`` and ``Columns``, whatever a compressed stream would expand to. JPEG 2000 goes
-to Pillow after its size was compared; JPEG Lossless and JPEG-LS are refused in the header, because the decoders
-that we tried crash or hang on damaged streams (docs/adr/0009-own-dicom-reader.md).
+to Pillow after its size was compared, JPEG Lossless to our own decoder, and JPEG-LS to a process of its own, because
+the decoders that we tried crash or hang on damaged streams (docs/adr/0015-compressed-dicom.md).
 
 Format: DICOM PS3.5 sections 8 and A.4 (encapsulation), annex G (RLE), PS3.3 C.11.1 (rescale);
 ISO/IEC 15444-1 annex A (JPEG 2000 markers).
@@ -20,7 +20,18 @@ from PIL import Image
 
 from fedlung.errors import BadScan
 from fedlung.imaging.dicom_elements import ITEM, SEQUENCE_END
-from fedlung.imaging.dicom_header import EXPLICIT, IMPLICIT, JPEG_2000, RLE, SliceHeader
+from fedlung.imaging.dicom_header import (
+    EXPLICIT,
+    IMPLICIT,
+    JPEG_2000,
+    JPEG_LOSSLESS,
+    JPEG_LOSSLESS_ANY_PREDICTOR,
+    JPEG_LS,
+    RLE,
+    SliceHeader,
+)
+from fedlung.imaging.jpeg_lossless import decode_jpeg_lossless
+from fedlung.imaging.jpeg_ls import JpegLsDecoder
 from fedlung.imaging.metaimage_header import open_regular_file
 from fedlung.imaging.volume import HounsfieldArray
 
@@ -34,8 +45,8 @@ _JPEG_2000_SIZE = struct.Struct(">4s2H8IHB")
 """SOC and SIZ markers, length, capabilities, x1 y1 x0 y0, tile x y, tile origin x y, components, precision."""
 
 
-def read_hounsfield(header: SliceHeader) -> HounsfieldArray:
-    """Pixels of a slice in HU, shape (rows, columns).
+def read_hounsfield(header: SliceHeader, jpeg_ls: JpegLsDecoder) -> HounsfieldArray:
+    """Pixels of a slice in HU, shape (rows, columns); ``jpeg_ls`` is used when it is packed that way.
 
     Raises:
         BadScan: the pixels are damaged, or a value is outside ``BitsStored`` or, in HU, outside int16.
@@ -45,7 +56,10 @@ def read_hounsfield(header: SliceHeader) -> HounsfieldArray:
         content = file.read(header.pixel_bytes)
     if len(content) != header.pixel_bytes:
         raise BadScan("the file became shorter while it was read")
-    stored = _DECODERS[header.transfer_syntax](content, header)
+    if header.transfer_syntax == JPEG_LS:
+        stored = _signed_where_told(*jpeg_ls.decode(_frame(content), header.rows, header.columns), header)
+    else:
+        stored = _DECODERS[header.transfer_syntax](content, header)
     return _hounsfield(stored, header)
 
 
@@ -163,4 +177,24 @@ def _jpeg_2000_kind(frame: bytes, header: SliceHeader) -> tuple[int, bool]:
     return precision, kind >= 0x80
 
 
-_DECODERS = {IMPLICIT: _as_stored, EXPLICIT: _as_stored, RLE: _rle, JPEG_2000: _jpeg_2000}
+def _jpeg_lossless(content: bytes, header: SliceHeader) -> StoredArray:
+    return _signed_where_told(*decode_jpeg_lossless(_frame(content), header.rows, header.columns), header)
+
+
+def _signed_where_told(samples: NDArray[np.uint16], precision: int, header: SliceHeader) -> StoredArray:
+    """Samples are the bit patterns that were stored; ``PixelRepresentation`` says whether the first bit is a sign."""
+    if not header.signed:
+        return samples
+    unused = 16 - precision
+    stored: StoredArray = (samples << unused).view(np.int16) >> unused
+    return stored
+
+
+_DECODERS = {
+    IMPLICIT: _as_stored,
+    EXPLICIT: _as_stored,
+    RLE: _rle,
+    JPEG_2000: _jpeg_2000,
+    JPEG_LOSSLESS: _jpeg_lossless,
+    JPEG_LOSSLESS_ANY_PREDICTOR: _jpeg_lossless,
+}

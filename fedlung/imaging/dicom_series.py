@@ -18,6 +18,7 @@ from fedlung.errors import BadScan
 from fedlung.imaging.dicom_header import SliceHeader, read_slice_header
 from fedlung.imaging.dicom_pixels import read_hounsfield
 from fedlung.imaging.geometry import FloatArray, Geometry
+from fedlung.imaging.jpeg_ls import jpeg_ls_decoder
 from fedlung.imaging.metaimage_header import MAX_VOXELS, SPACING_RANGE_MM, naming_scan
 from fedlung.imaging.volume import CTVolume
 
@@ -49,13 +50,24 @@ def read_dicom_series(folder: Path) -> CTVolume:
         BadScan: no CT series or several, a slice that cannot be used, or slices that make no regular grid; the
             message names the file or the place.
     """
-    slices = _the_series([header for path in _files(folder) if (header := read_slice_header(path))])
+    return assemble_series(_the_series([header for path in _files(folder) if (header := read_slice_header(path))]))
+
+
+def assemble_series(slices: Sequence[SliceHeader]) -> CTVolume:
+    """The volume that the slices of one series make, in whatever order they come.
+
+    Raises:
+        BadScan: too few slices, pixels that cannot be used, or slices that make no regular grid.
+    """
+    if len(slices) < MIN_SLICES:
+        raise BadScan(f"the series has {len(slices)} CT slice(s), expected at least {MIN_SLICES}")
     _check_alike(slices)
     ordered, geometry = _place(slices)
     voxels_zyx = np.empty(geometry.shape_zyx, np.int16)
-    for voxels_yx, header in zip(voxels_zyx, ordered, strict=True):
-        with naming_scan(header.path):
-            voxels_yx[:] = read_hounsfield(header)
+    with jpeg_ls_decoder() as jpeg_ls:
+        for voxels_yx, header in zip(voxels_zyx, ordered, strict=True):
+            with naming_scan(header.path):
+                voxels_yx[:] = read_hounsfield(header, jpeg_ls)
     return CTVolume(ordered[0].series_uid, voxels_zyx, geometry)
 
 

@@ -6,7 +6,9 @@ LUNA16's CSV files and in DICOM (LPS: x grows to the patient's Left, y to Poster
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -84,3 +86,15 @@ class Geometry:
         """Geometry of the sub-grid ``[start, start + shape)``: same spacing and axes, moved origin."""
         x, y, z = self.index_to_world(start_zyx).tolist()
         return Geometry(shape_zyx, self.spacing_zyx_mm, (x, y, z), self.direction_xyz)
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as lists, under their names."""
+        return {name: list(value) for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Geometry:
+        """What `to_json` gave. Raises ValueError or KeyError."""
+        d, h, w = fields["shape_zyx"]
+        z, y, x = fields["spacing_zyx_mm"]
+        a, b, c = fields["origin_xyz_mm"]
+        return cls((d, h, w), (z, y, x), (a, b, c), tuple(fields["direction_xyz"]))

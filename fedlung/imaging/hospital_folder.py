@@ -7,16 +7,18 @@
     <hospital_id>/cubes/<uid>.mask.mhd                 optional: that piece's nodule, voxel by voxel (> 0)
     <hospital_id>/annotations.csv
     <hospital_id>/annotations_excluded.csv             optional
+    <hospital_id>/scans.json                           optional: what is not ready yet, see fedlung.imaging.readiness
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
 from fedlung.errors import HospitalData, WrongArgument
 from fedlung.imaging.annotations import Finding, read_findings
+from fedlung.imaging.readiness import Readiness, read_readiness
 
 SCAN_SUFFIXES = (".mhd", ".mha")
 MASK_ENDING = ".mask"
@@ -48,7 +50,40 @@ class HospitalFolder:
 
 
 def read_hospital(folder: Path) -> HospitalFolder:
-    """The hospital in ``folder``; scans are listed, not read.
+    """What the hospital in ``folder`` gives to training: without scans that it listed as not ready, and their rows.
+
+    Raises:
+        WrongArgument, BadAnnotations: as `read_whole_hospital`.
+        HospitalData: as there; or the hospital, or every one of its scans, is declared not ready.
+    """
+    hospital, readiness = read_whole_hospital(folder), read_readiness(folder)
+    if not readiness.is_ready:
+        raise HospitalData(f"hospital {folder.name} has declared that its data is not ready for training")
+    ready = without_held_back(hospital, readiness)
+    if not ready.scans and not ready.cubes:
+        raise HospitalData(f"hospital {folder.name}: none of its {len(hospital.scans)} scans is declared ready")
+    return ready
+
+
+def without_held_back(hospital: HospitalFolder, readiness: Readiness) -> HospitalFolder:
+    """The hospital without the scans that are listed as not ready."""
+    return replace(
+        hospital,
+        scans=tuple(path for path in hospital.scans if not readiness.holds_back(path.stem)),
+        nodules=tuple(finding for finding in hospital.nodules if not readiness.holds_back(finding.series_uid)),
+        excluded=tuple(finding for finding in hospital.excluded if not readiness.holds_back(finding.series_uid)),
+    )
+
+
+def scan_files(folder: Path) -> list[Path]:
+    """Header files of the whole scans in a hospital's folder, sorted by name; none where it has no ``scans``."""
+    return sorted(
+        (path for path in folder.glob("scans/*") if _is_scan(path)), key=lambda path: (path.stem, path.suffix)
+    )
+
+
+def read_whole_hospital(folder: Path) -> HospitalFolder:
+    """Everything in ``folder``, whatever was declared about it; scans are listed, not read.
 
     Raises:
         WrongArgument: ``folder`` is not a folder.
@@ -57,8 +92,7 @@ def read_hospital(folder: Path) -> HospitalFolder:
     """
     if not folder.is_dir():
         raise WrongArgument(f"{folder} is not a folder")
-    found = (path for path in folder.glob("scans/*") if _is_scan(path))
-    scans = sorted(found, key=lambda path: (path.stem, path.suffix))
+    scans = scan_files(folder)
     cubes = sorted(path for path in folder.glob("cubes/*") if _is_scan(path) and not path.stem.endswith(MASK_ENDING))
     if not scans and not cubes:
         raise HospitalData(f"hospital {folder.name}: no .mhd or .mha scan in {folder / 'scans'}")

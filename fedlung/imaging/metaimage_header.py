@@ -85,6 +85,7 @@ class MetaImageHeader:
         compressed_bytes: length of that stream, or None when the header does not tell.
         pixel_file: plain name of the pixel file, or None when the pixels follow the header (``LOCAL``).
         header_bytes: length of the header, where ``LOCAL`` pixels begin.
+        carried_along: names of the fields that say nothing about voxels and are dropped.
     """
 
     geometry: Geometry
@@ -93,6 +94,7 @@ class MetaImageHeader:
     compressed_bytes: int | None
     pixel_file: str | None
     header_bytes: int
+    carried_along: tuple[str, ...]
 
     @property
     def pixel_bytes(self) -> int:
@@ -164,6 +166,7 @@ def parse_header(content: bytes) -> MetaImageHeader:
         compressed_bytes=compressed_bytes,
         pixel_file=pixel_file,
         header_bytes=header_bytes,
+        carried_along=tuple(name for name in fields if not _UNDERSTOOD.fullmatch(name)),
     )
 
 

@@ -19,6 +19,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from fedlung.errors import BadScan
 from fedlung.imaging.geometry import Geometry
 from fedlung.imaging.metaimage import read_metaimage
 from fedlung.imaging.metaimage_header import read_header
@@ -44,6 +45,16 @@ def open_prepared(scan: Path, cache: Path | None, recipe: Recipe = RECIPE) -> Pr
     _store(prepared, entry)
     # None when another thread is replacing the same damaged entry at this moment.
     return _load_or_none(entry) or prepared
+
+
+def forget_prepared(scan: Path, cache: Path) -> None:
+    """Remove every prepared form of ``scan``, which is about to be deleted; who has one mapped keeps reading it."""
+    try:
+        digest = _content_digest(scan)
+    except (BadScan, OSError):
+        return  # what cannot be read was never prepared
+    for entry in cache.glob(f"{digest}-*"):
+        shutil.rmtree(entry, ignore_errors=True)
 
 
 def _content_digest(scan: Path) -> str:

@@ -45,6 +45,11 @@ def to_line(record: Mapping[str, Any]) -> bytes:
     return json.dumps(record, ensure_ascii=False, allow_nan=False).encode() + b"\n"
 
 
+def to_indented(record: Mapping[str, Any]) -> bytes:
+    """A whole JSON file that people can read; NaN is refused."""
+    return json.dumps(record, ensure_ascii=False, allow_nan=False, indent=1).encode() + b"\n"
+
+
 def append_line(path: Path, record: Mapping[str, Any]) -> None:
     """Append one record to a JSON-lines file, and return when it is on disk."""
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)

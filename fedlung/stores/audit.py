@@ -36,6 +36,7 @@ class Action(StrEnum):
     PROFILE_CHANGED = "profile_changed"
     USER_CREATED = "user_created"
     USER_CHANGED = "user_changed"
+    ACCOUNT_MERGED = "account_merged"
     RUN_STARTED = "run_started"
     RUN_PAUSED = "run_paused"
     RUN_RESUMED = "run_resumed"
@@ -45,6 +46,17 @@ class Action(StrEnum):
     MODEL_PROMOTED = "model_promoted"
     MODEL_VERIFIED = "model_verified"
     MODEL_DOWNLOADED = "model_downloaded"
+    SCAN_STORED = "scan_stored"
+    SCAN_CHANGED = "scan_changed"
+    SCAN_DELETED = "scan_deleted"
+    READINESS_CHANGED = "readiness_changed"
+    ANNOTATIONS_CHANGED = "annotations_changed"
+    ANNOTATIONS_IMPORTED = "annotations_imported"
+    ANNOTATIONS_DOWNLOADED = "annotations_downloaded"
+    PREDICTION_ASKED = "prediction_asked"
+    PREDICTION_EXPORTED = "prediction_exported"
+    MARKS_SAVED = "marks_saved"
+    MARKS_OFFERED = "marks_offered"
 
 
 class AuditLog:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from fedlung.errors import FedLungError, NotFound, WrongArgument
-from fedlung.imaging.hospital_folder import hospital_folders, read_hospital
+from fedlung.imaging.hospital_folder import HospitalFolder, hospital_folders, read_whole_hospital, without_held_back
+from fedlung.imaging.readiness import READINESS_FILE, read_readiness
 
 NAMES = "hospital.json"
 LANGUAGES = ("en", "zh")
@@ -21,16 +22,18 @@ SIZE_EDGES_MM = (0, 4, 6, 8, 10, 15, 20, 30)
 
 @dataclass(frozen=True)
 class HospitalSummary:
-    """What one hospital brings, in numbers.
+    """What one hospital brings to a training, in numbers.
 
     Attributes:
         names: language -> display name.
-        scans: whole scans and pieces of scans, each a training example.
+        scans: whole scans and pieces of scans that are ready, each a training example.
         nodules: annotated nodules in them.
         annotated_scans: scans with at least one nodule.
         size_counts: nodules per bin of ``SIZE_EDGES_MM``, one fewer than edges.
         is_readable: the folder can be opened at this moment.
         problem: why nothing can be trained from it, in words; empty when something can.
+        is_ready: the hospital has not declared that its data is not ready.
+        scans_not_ready: scans that are there, and listed as not ready.
     """
 
     hospital_id: str
@@ -41,6 +44,8 @@ class HospitalSummary:
     size_counts: tuple[int, ...] = (0,) * (len(SIZE_EDGES_MM) - 1)
     is_readable: bool = True
     problem: str = ""
+    is_ready: bool = True
+    scans_not_ready: int = 0
 
 
 class HospitalFolders:
@@ -69,7 +74,9 @@ class HospitalFolders:
     def summary(self, hospital_id: str) -> HospitalSummary:
         """Raises NotFound."""
         folder = self.folder(hospital_id)
-        signature = tuple(_signature(folder / part) for part in ("scans", "cubes", "annotations.csv", NAMES))
+        signature = tuple(
+            _signature(folder / part) for part in ("scans", "cubes", "annotations.csv", NAMES, READINESS_FILE)
+        )
         known = self._known.get(hospital_id)
         if known is None or known[0] != signature:
             known = signature, _summarize(folder)
@@ -86,11 +93,20 @@ class HospitalFolders:
 def _summarize(folder: Path) -> HospitalSummary:
     empty = HospitalSummary(folder.name, _names(folder))
     try:
-        hospital = read_hospital(folder)
+        readiness = read_readiness(folder)
+        empty = replace(empty, is_ready=readiness.is_ready)
+        whole = read_whole_hospital(folder)
     except FedLungError as error:
         return replace(empty, is_readable=os.access(folder, os.R_OK | os.X_OK), problem=str(error))
     except OSError as error:
         return replace(empty, is_readable=False, problem=f"{error.filename}: {error.strerror}")
+    ready = without_held_back(whole, readiness)
+    counts = replace(_counted(empty, ready), scans_not_ready=len(whole.scans) - len(ready.scans))
+    nothing_ready = not ready.scans and not ready.cubes
+    return replace(counts, problem="none of its scans is declared ready" if nothing_ready else "")
+
+
+def _counted(empty: HospitalSummary, hospital: HospitalFolder) -> HospitalSummary:
     known = {path.stem for path in (*hospital.scans, *hospital.cubes)}
     nodules = [finding for finding in hospital.nodules if finding.series_uid in known]
     return replace(
@@ -98,11 +114,12 @@ def _summarize(folder: Path) -> HospitalSummary:
         scans=len(known),
         nodules=len(nodules),
         annotated_scans=len({finding.series_uid for finding in nodules}),
-        size_counts=_histogram([finding.diameter_mm for finding in nodules]),
+        size_counts=size_histogram([finding.diameter_mm for finding in nodules]),
     )
 
 
-def _histogram(diameters_mm: list[float]) -> tuple[int, ...]:
+def size_histogram(diameters_mm: Sequence[float]) -> tuple[int, ...]:
+    """Nodules per bin of `SIZE_EDGES_MM`."""
     counts = [0] * (len(SIZE_EDGES_MM) - 1)
     for diameter in diameters_mm:
         counts[min(bisect_right(SIZE_EDGES_MM, diameter), len(counts)) - 1] += 1

@@ -13,7 +13,7 @@ import logging
 import os
 import stat
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -77,25 +77,41 @@ class JsonUserStore:
 
     def add(self, user: User) -> User:
         with self._write_lock:
-            seen = self._read()
-            if user.id in seen.by_id:
-                raise Conflict(f"there is an account with the id {user.id}")
-            _check_name_is_free(seen, user)
-            self._write({**seen.by_id, user.id: user})
+            self.check_addition(user)
+            self._write({**self._read().by_id, user.id: user})
         return user
 
     def replace(self, user: User) -> User:
         with self._write_lock:
-            seen = self._read()
-            stored = seen.by_id.get(user.id)
-            if stored is None:
-                raise NotFound(f"there is no account with the id {user.id}")
-            if stored.version != user.version:
-                raise Conflict(f"{stored.username}: version {user.version} was replaced by {stored.version}")
-            _check_name_is_free(seen, user)
-            written = replace(user, version=user.version + 1, created_at=stored.created_at, updated_at=utc_now())
-            self._write({**seen.by_id, user.id: written})
+            written = self.replacement(user)
+            self._write({**self._read().by_id, user.id: written})
         return written
+
+    def refusal(self, user: User, signing_in: bool) -> str:
+        return ""
+
+    def check_addition(self, user: User) -> None:
+        """Raise what `add` would raise."""
+        seen = self._read()
+        if user.id in seen.by_id:
+            raise Conflict(f"there is an account with the id {user.id}")
+        _check_name_is_free(seen, user)
+
+    def replacement(self, user: User) -> User:
+        """What `replace` would write; raises what it would raise."""
+        seen = self._read()
+        stored = seen.by_id.get(user.id)
+        if stored is None:
+            raise NotFound(f"there is no account with the id {user.id}")
+        if stored.version != user.version:
+            raise Conflict(f"{stored.username}: version {user.version} was replaced by {stored.version}")
+        _check_name_is_free(seen, user)
+        return replace(user, version=user.version + 1, created_at=stored.created_at, updated_at=utc_now())
+
+    def keep(self, users: Iterable[User]) -> None:
+        """Make these all the accounts there are, whatever the file held: for a copy of accounts that live elsewhere."""
+        with self._write_lock:
+            self._write({user.id: user for user in users})
 
     def _write(self, users: Mapping[str, User]) -> None:
         content = to_json({"format": 1, "users": [asdict(user) for user in users.values()]}, indent=2) + b"\n"

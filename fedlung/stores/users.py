@@ -34,7 +34,7 @@ class User:
     Attributes:
         id: 32 hexadecimal digits, for ever.
         username: in normal form.
-        password_hash: see `fedlung.accounts.passwords`; any text, since a damaged one must only fail to verify.
+        password_hash: see `fedlung.accounts.passwords`; any text but NUL, since a damaged one must only fail to verify.
         hospital_id: None for an administrator, else the hospital that the person belongs to.
         language: en, zh, or empty for that of the browser.
         session_epoch: sessions of an earlier number have ended.
@@ -104,6 +104,12 @@ class UserStore(Protocol):
         Raises:
             Conflict: somebody wrote a newer version, or another account has this user name.
             NotFound: there is no such account.
+        """
+
+    def refusal(self, user: User, signing_in: bool) -> str:
+        """Why this person may not come in (``signing_in``) or go on on the word of this store now; empty when they may.
+
+        A copy of accounts that is too old may hold people whom somebody has shut out meanwhile.
         """
 
 

@@ -42,7 +42,8 @@ def all_runs() -> ResponseReturnValue:
 @access(RUN_TRAINING)
 def start() -> ResponseReturnValue:
     user = signed_in_user()
-    wanted = parse_request(_json_object(), services().hospitals.ids())
+    hospitals = services().hospitals
+    wanted = parse_request(_json_object(), hospitals.ids(), hospitals.not_ready_ids())
     run = services().runs.start(wanted, user)
     _note_deed(Action.RUN_STARTED, run["id"], **wanted.model_dump())
     return jsonify(run), 201

@@ -12,6 +12,10 @@ from werkzeug.security import safe_join
 LONG = "public, max-age=31536000, immutable"
 CHECKED = "public, no-cache"  # kept, but asked for each time: a module that another one imports has no hash
 
+KEPT_BY_ONE = "private, no-cache"
+"""For voxels, which are large and name nobody: the browser keeps them, and whether it may show them is asked each time,
+because the next person at this computer may be of another hospital."""
+
 
 def install(app: Flask, folder: Path) -> None:
     """Serve ``folder`` under /static, with how long each file may be kept."""
@@ -23,7 +27,7 @@ def install(app: Flask, folder: Path) -> None:
             name = (request.view_args or {}).get("filename", "")
             is_this_version = answer.status_code < 400 and request.args.get("v") == version_of(folder, name)
             answer.headers["Cache-Control"] = LONG if is_this_version else CHECKED
-        else:
+        elif answer.headers.get("Cache-Control") != KEPT_BY_ONE:
             # Pages and answers may hold what the next person at this computer must not see.
             answer.headers["Cache-Control"] = "no-store"
         return answer

@@ -43,9 +43,17 @@ ANSWERS: dict[str, tuple[int, Any]] = {
     "conflict": (409, lazy_gettext("Somebody else was quicker. Load the page again and look.")),
     "invalid_input": (422, lazy_gettext("Some of the values are not right.")),
     "too_many_tries": (429, lazy_gettext("Too many attempts. Please wait a little.")),
+    "over_quota": (413, lazy_gettext("The hospital's share of the disk is used up. Delete scans, or ask for more.")),
+    "no_space": (507, lazy_gettext("There is no room left on the server's disk. Nothing was stored.")),
+    "checksum_mismatch": (460, lazy_gettext("The data arrived damaged. Please send it again.")),
     "unreadable_store": (
         503,
         lazy_gettext("Stored records cannot be read. The administrator finds the reason in the log."),
+    ),
+    "store_away": (503, lazy_gettext("The database does not answer. Please try again in a minute.")),
+    "misconfigured": (
+        503,
+        lazy_gettext("The database refuses this server. The administrator finds the reason above every page."),
     ),
     "data_in_use": (503, lazy_gettext("Another process works with the data folder.")),
     "bad_settings": (500, lazy_gettext("A setting of the server is wrong.")),
@@ -56,7 +64,8 @@ ANSWERS: dict[str, tuple[int, Any]] = {
     ),
     "method_not_allowed": (405, lazy_gettext("This address does not do that.")),
     "too_large": (413, lazy_gettext("That is too much data for this address.")),
-    "wrong_media_type": (415, lazy_gettext("This address takes JSON.")),
+    "no_such_range": (416, lazy_gettext("There are not so many bytes.")),
+    "wrong_media_type": (415, lazy_gettext("This address does not take this type of content.")),
 }
 HTTP_CODES = {
     401: "not_signed_in",
@@ -66,6 +75,7 @@ HTTP_CODES = {
     409: "conflict",
     413: "too_large",
     415: "wrong_media_type",
+    416: "no_such_range",
     422: "invalid_input",
     429: "too_many_tries",
 }

@@ -10,7 +10,10 @@ from typing import Any
 
 from flask_babel import lazy_gettext
 
+from fedlung.web.js_texts_predictions import PREDICTIONS
+from fedlung.web.js_texts_scans import SCANS
 from fedlung.web.js_texts_training import TRAINING
+from fedlung.web.js_texts_viewer import VIEWER
 
 _GENERAL: dict[str, Any] = {
     # Everywhere
@@ -61,6 +64,9 @@ _GENERAL: dict[str, Any] = {
     "hospital.nodules": lazy_gettext("Nodules"),
     "hospital.annotated.one": lazy_gettext("{count} with nodules"),
     "hospital.annotated.other": lazy_gettext("{count} with nodules"),
+    "hospital.held_back.one": lazy_gettext("{count} more is not ready"),
+    "hospital.held_back.other": lazy_gettext("{count} more are not ready"),
+    "hospital.not_declared": lazy_gettext("The data is not declared ready for training yet."),
     "hospital.seen": lazy_gettext("seen {when}"),
     "hospital.left_out": lazy_gettext("Last left out of a round: {reason}"),
     "hospital.ready": lazy_gettext("Ready"),
@@ -84,7 +90,7 @@ _GENERAL: dict[str, Any] = {
     # Models
     "model.in_use": lazy_gettext("In use"),
     "model.now_in_use": lazy_gettext("The model in use"),
-    "model.none_in_use": lazy_gettext("No model is in use yet. Choose one below."),
+    "model.none_in_use": lazy_gettext("No model was chosen yet: scans are read by the one shipped with FedLung."),
     "model.built_in": lazy_gettext("Shipped with FedLung"),
     "model.unknown_origin": lazy_gettext("Unknown"),
     "model.origin": lazy_gettext("Origin"),
@@ -115,9 +121,6 @@ _GENERAL: dict[str, Any] = {
     "measure.sensitivity_at_1_fp": lazy_gettext("Sensitivity"),
     "measure.cpm": lazy_gettext("CPM"),
     "measure.dice": lazy_gettext("Dice"),
-    "inference.reads_with": lazy_gettext("Scans are read with"),
-    "inference.from_run": lazy_gettext("Training {run}, round {round}"),
-    "inference.all_models": lazy_gettext("All models"),
     # /dev/patterns
     "sample.hospital_a": lazy_gettext("Hospital A"),
     "sample.hospital_b": lazy_gettext("Hospital B"),
@@ -125,4 +128,4 @@ _GENERAL: dict[str, Any] = {
     "sample.error": lazy_gettext("The folder cannot be read."),
 }
 
-JS_TEXTS: Mapping[str, Any] = {**_GENERAL, **TRAINING}
+JS_TEXTS: Mapping[str, Any] = {**_GENERAL, **TRAINING, **PREDICTIONS, **SCANS, **VIEWER}

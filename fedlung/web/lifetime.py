@@ -25,7 +25,13 @@ def start(app: Flask) -> None:
     """Start the background tasks of a built application, in the process that serves it."""
     services: Services = app.extensions[SERVICES]
     services.system.start()
+    services.scans.intake.start()
+    services.predictions.start()
     live_sockets(app).start()
+    if services.user_sync:
+        services.user_sync.start()
+    if services.mirror:
+        services.mirror.start()
 
 
 def shut_down(app: Flask) -> None:
@@ -35,6 +41,12 @@ def shut_down(app: Flask) -> None:
         services.runs.shutdown()
     except Exception:
         logger.exception("the run could not be stopped in order; its last complete round is kept")
+    services.scans.intake.close()
+    services.predictions.close()
+    if services.user_sync:
+        services.user_sync.close()
+    if services.mirror:
+        services.mirror.close()
     sockets = live_sockets(app)
     sockets.socketio.sleep(LAST_EVENTS_SECONDS)
     sockets.close()

@@ -8,6 +8,7 @@ from flask_limiter.util import get_remote_address
 from flask_login import current_user
 
 CHANGES = "300 per minute"
+UPLOADS = "6000 per minute"  # requests: each slice of a DICOM folder is one or two
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 
@@ -16,12 +17,16 @@ def install(app: Flask) -> Limiter:
     return Limiter(
         _who,
         app=app,
-        default_limits=[CHANGES],
+        default_limits=[_limit],
         default_limits_exempt_when=lambda: request.method in SAFE_METHODS,
         default_limits_per_method=False,
         application_limits=[],
         storage_uri="memory://",
     )
+
+
+def _limit() -> str:
+    return UPLOADS if request.blueprint == "api_uploads" else CHANGES
 
 
 def _who() -> str:

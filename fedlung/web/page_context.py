@@ -13,7 +13,9 @@ from flask_login import current_user
 from fedlung import __version__
 from fedlung.stores.users import ADMIN, CLINICIAN, STAFF
 from fedlung.web.i18n import locale
-from fedlung.web.services import settings
+from fedlung.web.mirror_banner import mirror_banners
+from fedlung.web.services import services, settings
+from fedlung.web.store_banners import store_banners
 
 EVERYBODY = (ADMIN, STAFF, CLINICIAN)
 
@@ -31,7 +33,7 @@ class Place:
 NAVIGATION = (
     Place("runs.server", lazy_gettext("Training"), "server", (ADMIN,)),
     Place("hospital.client", lazy_gettext("My hospital"), "hospital", (STAFF,)),
-    Place("hospital.inference", lazy_gettext("Detection"), "lungs", (CLINICIAN,)),
+    Place("hospital.inference", lazy_gettext("Detection"), "lungs", (STAFF, CLINICIAN)),
     Place("runs.history", lazy_gettext("History"), "clock-rotate-left"),
     Place("models.models", lazy_gettext("Models"), "cubes"),
     Place("users.index", lazy_gettext("Users"), "users", (ADMIN,)),
@@ -60,7 +62,7 @@ def banners(role: str) -> list[dict[str, str]]:
             " and set FEDLUNG_COOKIE_SECURE."
         )
         found.append({"level": "warning", "text": str(text)})
-    return found
+    return [*store_banners(services().users, role), *mirror_banners(services().mirror, role), *found]
 
 
 def _navigation(app: Flask) -> list[dict[str, Any]]:

@@ -27,6 +27,7 @@ LABELS: Mapping[str, Any] = {
     Action.PROFILE_CHANGED: lazy_gettext("changed the own profile"),
     Action.USER_CREATED: lazy_gettext("made an account"),
     Action.USER_CHANGED: lazy_gettext("changed an account"),
+    Action.ACCOUNT_MERGED: lazy_gettext("joined two changes of an account"),
     Action.RUN_STARTED: lazy_gettext("started a training run"),
     Action.RUN_PAUSED: lazy_gettext("paused a training run"),
     Action.RUN_RESUMED: lazy_gettext("resumed a training run"),
@@ -36,6 +37,17 @@ LABELS: Mapping[str, Any] = {
     Action.MODEL_PROMOTED: lazy_gettext("promoted a model"),
     Action.MODEL_VERIFIED: lazy_gettext("checked a model file"),
     Action.MODEL_DOWNLOADED: lazy_gettext("downloaded a model"),
+    Action.SCAN_STORED: lazy_gettext("brought in a scan"),
+    Action.SCAN_CHANGED: lazy_gettext("changed a scan's name or readiness"),
+    Action.SCAN_DELETED: lazy_gettext("deleted a scan"),
+    Action.READINESS_CHANGED: lazy_gettext("declared the hospital's data ready or not ready"),
+    Action.ANNOTATIONS_CHANGED: lazy_gettext("changed the annotations of a scan"),
+    Action.ANNOTATIONS_IMPORTED: lazy_gettext("imported annotations"),
+    Action.ANNOTATIONS_DOWNLOADED: lazy_gettext("downloaded the annotations"),
+    Action.PREDICTION_ASKED: lazy_gettext("had a scan read by a model"),
+    Action.PREDICTION_EXPORTED: lazy_gettext("downloaded the report of a prediction"),
+    Action.MARKS_SAVED: lazy_gettext("judged the marks of a prediction"),
+    Action.MARKS_OFFERED: lazy_gettext("offered marks of a prediction as annotations"),
 }
 
 

@@ -6,6 +6,7 @@ from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
 from fedlung.accounts.permissions import DETECT_NODULES, UPLOAD_SCANS
+from fedlung.web.scans.own_scans import own_store
 from fedlung.web.sessions import access
 
 blueprint = Blueprint("hospital", __name__)
@@ -15,6 +16,14 @@ blueprint = Blueprint("hospital", __name__)
 @access(UPLOAD_SCANS)
 def client() -> ResponseReturnValue:
     return render_template("client.html")
+
+
+@blueprint.get("/client/scans/<scan_id>")
+@access(UPLOAD_SCANS)
+def annotate(scan_id: str) -> ResponseReturnValue:
+    """The page on which staff mark nodules. Raises NotFound for a scan that the own hospital does not have."""
+    own_store().scans.path(scan_id)
+    return render_template("annotate.html", scan_id=scan_id)
 
 
 @blueprint.get("/inference")

@@ -11,9 +11,13 @@ if TYPE_CHECKING:
     from fedlung.accounts.accounts import Accounts
     from fedlung.settings import Settings
     from fedlung.stores.audit import AuditLog
+    from fedlung.stores.fallback.sync import UserSync
     from fedlung.stores.model_registry import ModelRegistry
+    from fedlung.stores.supabase.mirror import Mirror
     from fedlung.stores.users import UserStore
     from fedlung.web.live.hub import Hub
+    from fedlung.web.predictions.service import PredictionService
+    from fedlung.web.scans.desk import ScanDesk
     from fedlung.web.system_load import MeasuredLoad
     from fedlung.web.training.hospital_cards import HospitalCards
     from fedlung.web.training.service import RunService
@@ -32,7 +36,11 @@ class Services:
     runs: RunService
     models: ModelRegistry
     hub: Hub
+    scans: ScanDesk
+    predictions: PredictionService
     system: MeasuredLoad
+    user_sync: UserSync | None = None  # with accounts in Supabase
+    mirror: Mirror | None = None  # with records copied there
 
 
 def services() -> Services:

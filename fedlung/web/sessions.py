@@ -153,7 +153,9 @@ def load_user(session: Mapping[str, Any]) -> User | None:
     if not (in_use and age < settings().session_absolute_seconds):
         return None
     user = services().users.by_id(user_id)
-    return user if user is not None and user.is_active and user.session_epoch == epoch else None
+    if user is None or not user.is_active or user.session_epoch != epoch:
+        return None
+    return None if services().users.refusal(user, signing_in=False) else user
 
 
 def signed_in_user() -> User:

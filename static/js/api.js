@@ -5,17 +5,19 @@ import { t } from "./i18n.js";
 export class ApiError extends Error {
   /**
    * @param {string} message one sentence for a person
-   * @param {{status?: number, code?: string, fields?: Record<string, string>}} [answer]
+   * @param {{status?: number, code?: string, fields?: Record<string, string>, content?: any}} [answer]
    */
-  constructor(message, { status = 0, code = "", fields = {} } = {}) {
+  constructor(message, { status = 0, code = "", fields = {}, content = null } = {}) {
     super(message);
     this.status = status;
     this.code = code;
     this.fields = fields;
+    this.content = content; // the whole answer: a conflict brings the newest state along
   }
 }
 
-const token = () => document.querySelector('meta[name="csrf-token"]')?.content ?? "";
+/** What every change of this session carries. */
+export const token = () => document.querySelector('meta[name="csrf-token"]')?.content ?? "";
 
 let isLeaving = false;
 
@@ -34,10 +36,11 @@ export function toSignIn() {
 async function request(method, path, body, signal) {
   const headers = { Accept: "application/json" };
   if (method !== "GET") headers["X-CSRFToken"] = token();
-  if (body !== undefined) headers["Content-Type"] = "application/json";
+  const isForm = body instanceof FormData; // the browser writes its type, with the boundary
+  if (body !== undefined && !isForm) headers["Content-Type"] = "application/json";
   let response;
   try {
-    response = await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body), signal });
+    response = await fetch(path, { method, headers, body: isForm || body === undefined ? body : JSON.stringify(body), signal });
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
     throw new ApiError(t("error.unreachable"));
@@ -58,6 +61,7 @@ async function answered(response) {
     status: response.status,
     code: error.code,
     fields: error.fields,
+    content,
   });
 }
 
@@ -65,4 +69,6 @@ export const api = {
   get: (path, signal) => request("GET", path, undefined, signal),
   post: (path, body = {}) => request("POST", path, body),
   put: (path, body) => request("PUT", path, body),
+  patch: (path, body) => request("PATCH", path, body),
+  remove: (path, body = {}) => request("DELETE", path, body),
 };

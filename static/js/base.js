@@ -102,6 +102,9 @@ wireCopies();
 showTimes();
 if (document.body.dataset.signedIn === "true") {
   showConnection();
-  live.subscribe({ snapshot: (status) => showBanners(status.banners) });
+  live.subscribe({
+    snapshot: (status) => showBanners(status.banners),
+    event: ({ event, about }) => event === "notice" && about === "accounts" && live.resync(),
+  });
   live.start();
 }

@@ -247,7 +247,7 @@ class LineChart {
     };
     options.scales.y = {
       type: this.group.log ? "logarithmic" : "linear", grid, border, grace: "5%", ...this.#bounds(),
-      ticks: { ...ticks, maxTicksLimit: 6, padding: 6, callback: (value) => Number(value.toPrecision(3)).toLocaleString(document.documentElement.lang) },
+      ticks: { ...ticks, maxTicksLimit: 6, padding: 6, callback: (value) => value.toLocaleString(document.documentElement.lang, { maximumSignificantDigits: 3 }) },
     };
   }
 

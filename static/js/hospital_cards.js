@@ -23,7 +23,8 @@ function hospitalCard(hospital) {
 }
 
 /** What went wrong last: with the folder, or in a round. */
-export function trouble({ last_error: error, ready }) {
+export function trouble({ last_error: error, ready, declared_ready: isDeclared = true }) {
+  if (!isDeclared) return h("div.alert.alert-info.small", {}, icon("hourglass-half"), h("p", {}, t("hospital.not_declared")));
   if (!error) return null;
   const words = reasonWords(error);
   return h("div.alert.alert-warn.small", {}, icon("triangle-exclamation"), h("p", {}, ready ? t("hospital.left_out", { reason: words }) : words));
@@ -36,18 +37,18 @@ export function presence({ online, ready, last_seen: seen }) {
   return h("span.pill.pill-good", {}, icon("circle-check"), t("hospital.ready"));
 }
 
-/** Scans, nodules and their sizes; also on the page of the hospital's own staff. */
-export function hospitalFigures(hospital) {
+/** Scans, nodules and their sizes. */
+const hospitalFigures = (hospital) => [hospitalCounts(hospital), sizeHistogram(hospital.size_histogram)];
+
+/** Scans and nodules; also on the page of the hospital's own staff. */
+export function hospitalCounts(hospital) {
   const figure = (label, value, note) => h("div", {}, h("div.stat-label", {}, label), h("div.stat-value", {}, value), note && h("div.stat-note", {}, note));
-  return [
-    h(
-      "div.stats",
-      {},
-      figure(t("hospital.scans"), number(hospital.scans), tn("hospital.annotated", hospital.annotated_scans ?? 0)),
-      figure(t("hospital.nodules"), number(hospital.nodules), !hospital.online && hospital.last_seen && t("hospital.seen", { when: ago(hospital.last_seen) })),
-    ),
-    sizeHistogram(hospital.size_histogram),
-  ];
+  return h(
+    "div.stats",
+    {},
+    figure(t("hospital.scans"), number(hospital.scans), [tn("hospital.annotated", hospital.annotated_scans ?? 0), hospital.scans_not_ready > 0 && ["; ", tn("hospital.held_back", hospital.scans_not_ready)]]),
+    figure(t("hospital.nodules"), number(hospital.nodules), !hospital.online && hospital.last_seen && t("hospital.seen", { when: ago(hospital.last_seen) })),
+  );
 }
 
 /** Diameters of the nodules as bars, with the numbers for those who cannot see them. */

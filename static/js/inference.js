@@ -1,44 +1,186 @@
-/* The clinician's page: which model reads the scans, and where it comes from. */
+/* The clinician's first page: choose a scan and a model, press run; what is under way; what was read before. */
 
 import { api } from "./api.js";
 import { byId, fill, h, icon } from "./dom.js";
-import { dateTime, metric, number, t, tOr } from "./i18n.js";
+import { ago, dateTime, number, percent, t, tn } from "./i18n.js";
 import { live } from "./live.js";
-import { MODEL_METRICS, modelMetrics } from "./metrics.js";
-import { attempt } from "./toasts.js";
-import { learnNames, modelName, trainedOn } from "./words.js";
+import { isUnderWay } from "./prediction/following.js";
+import { factsOf, originLine } from "./prediction/origin.js";
+import { bar } from "./prediction/stages.js";
+import { applyFilter, sortRows } from "./tables.js";
+import { attempt, toast } from "./toasts.js";
+import { learnNames, modelName } from "./words.js";
 
-async function load() {
-  const models = await attempt(null, () => api.get("/api/models"));
-  if (!models) return;
-  const model = models.find((one) => one.promoted);
-  byId("model-loading").hidden = true;
-  byId("model").hidden = !model;
-  byId("model-empty").hidden = Boolean(model);
-  if (model) show(model);
+const RESCAN_SECONDS = 60; // staff may have brought new scans meanwhile
+const readingPath = ({ id }) => `/inference/${encodeURIComponent(id)}`;
+const form = byId("reading-form");
+
+let scans = [];
+let models = [];
+let predictions = [];
+
+// --- what can be chosen --------------------------------------------------------------------------------------
+
+async function loadScans() {
+  const answer = await attempt(null, () => api.get("/api/scans"));
+  if (!answer) return;
+  scans = answer.scans;
+  byId("scans-loading").hidden = true;
+  byId("scans-empty").hidden = scans.length > 0;
+  byId("scans-content").hidden = !scans.length;
+  showScans();
+  showPredictions();
 }
 
-function show(model) {
-  const measured = modelMetrics(model);
-  const figure = (label, value) => h("div", {}, h("div.stat-label", {}, label), h("div.stat-value", {}, value));
-  const figures = MODEL_METRICS.filter((key) => Number.isFinite(measured[key])).map((key) => figure(tOr(`measure.${key}`, key), metric(measured[key])));
-  const facts = [
-    [t("model.origin"), model.built_in ? t("model.built_in") : model.run_id ? t("inference.from_run", { run: model.run_id, round: number(model.round) }) : t("model.unknown_origin")],
-    [t("model.trained_by"), trainedOn(model).join(" · ") || "–"],
-    [t("model.made"), dateTime(model.created)],
-    [t("model.integrity"), t(model.intact === false ? "model.damaged" : model.intact ? "model.intact" : "model.unchecked")],
-  ];
-  fill(
-    byId("model"),
-    h("div.card-head", {}, h("div", {}, h("h2", {}, t("inference.reads_with")), h("p", {}, modelName(model))), h("span.pill.pill-accent", {}, icon("star"), t("model.in_use"))),
-    h("div.card-body.stack", {}, figures.length > 0 && h("div.stats", {}, figures), h("dl.facts", {}, facts.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]))),
-    h("div.card-foot", {}, h("span.research", {}, icon("flask"), t("page.research")), h("a", { href: "/models" }, t("inference.all_models"))),
+async function loadModels() {
+  const answer = await attempt(null, () => api.get("/api/models"));
+  if (!answer) return;
+  models = answer.filter(({ intact }) => intact !== false);
+  const inUse = models.find(({ promoted }) => promoted) ?? models.find((model) => model.built_in);
+  const kept = byId("model").value;
+  const name = (model) => (model === inUse ? t("predict.model_in_use", { name: modelName(model) }) : modelName(model));
+  const ordered = [inUse, ...models.filter((model) => model !== inUse)].filter(Boolean);
+  fill(byId("model"), ordered.map((model) => h("option", { value: model.id }, name(model))));
+  if (models.some(({ id }) => id === kept)) byId("model").value = kept;
+  byId("model-empty").hidden = ordered.length > 0;
+  showOrigin();
+}
+
+function showOrigin() {
+  const model = models.find(({ id }) => id === byId("model").value);
+  byId("model-origin").textContent = model ? originLine(factsOf(model)) : "";
+  showChoice();
+}
+
+const chosenScan = () => scans.find((scan) => scan.scan_id === new FormData(form).get("scan"));
+const scanName = (id) => scans.find((scan) => scan.scan_id === id)?.label ?? id;
+
+function showScans() {
+  const kept = new FormData(form).get("scan");
+  const body = byId("scans-table").tBodies[0];
+  const focused = document.activeElement?.name === "scan";
+  fill(body, scans.map((scan) => scanRow(scan, scan.scan_id === kept)));
+  sortRows(byId("scans-table"));
+  applyFilter(byId("scans-search"));
+  if (focused) body.querySelector("input:checked")?.focus();
+  showChoice();
+}
+
+function scanRow(scan, isChosen) {
+  const isRefused = scan.state === "refused";
+  const pick = h("input", { type: "radio", name: "scan", value: scan.scan_id, checked: isChosen, disabled: isRefused, "data-testid": `pick-${scan.scan_id}` });
+  const { spacing_zyx_mm: mm, shape_zyx: shape } = scan;
+  const last = predictions.find((one) => one.scan_id === scan.scan_id && one.state === "finished");
+  return h(
+    "tr",
+    { "data-testid": "scan-row", "data-search": `${scan.label} ${scan.study_date ?? ""} ${scan.scan_id}` },
+    h("th", { scope: "row", "data-value": scan.label }, h("label.scan-pick", {}, pick, picture(scan), h("span.anywhere", {}, scan.label, isRefused && h("span.small.muted", {}, ` (${t("predict.unusable")})`)))),
+    h("td.nowrap", { "data-value": scan.study_date || scan.received || "" }, scan.study_date || (scan.received ? h("time", { datetime: scan.received, title: dateTime(scan.received) }, ago(scan.received)) : "–")),
+    h("td.nowrap.number", { "data-value": mm?.[0] ?? "" }, mm ? t("predict.slices_of", { slices: number(shape[0]), mm: number(mm[0], 2) }) : "–"),
+    h("td", { "data-value": last?.created ?? "" }, last ? h("a", { href: readingPath(last) }, ago(last.finished || last.created)) : h("span.muted", {}, t("predict.never_read"))),
   );
 }
 
+function picture({ thumbnail }) {
+  return h("span.scan-picture", {}, thumbnail ? h("img", { src: thumbnail, alt: "", loading: "lazy" }) : icon("x-ray"));
+}
+
+function showChoice() {
+  const scan = chosenScan();
+  byId("choice-words").textContent = scan ? t("predict.will_read", { scan: scan.label }) : t("predict.choose_scan");
+  for (const id of ["run", "enqueue"]) byId(id).disabled = !scan || !byId("model").value;
+}
+
+// --- run -----------------------------------------------------------------------------------------------------
+
+/** Ask for a reading; `goes`: show it at once, else it waits in the queue while more scans are chosen. */
+async function run(button, goes) {
+  const scan = chosenScan();
+  if (!scan) return;
+  const asked = await attempt(button, () => api.post("/api/predictions", { scan_id: scan.scan_id, model_id: byId("model").value }));
+  if (!asked) return;
+  if (goes) return location.assign(readingPath(asked));
+  toast(asked.state === "finished" ? t("predict.was_read") : t("predict.is_queued", { scan: scan.label }));
+  await loadPredictions();
+}
+
+// --- queue and results ---------------------------------------------------------------------------------------
+
+async function loadPredictions() {
+  const answer = await attempt(null, () => api.get("/api/predictions"));
+  if (!answer) return;
+  predictions = answer;
+  showPredictions();
+  if (scans.length) showScans();
+}
+
+function showPredictions() {
+  const waiting = predictions.filter(isUnderWay).sort((one, other) => (one.queue_position ?? 0) - (other.queue_position ?? 0));
+  const ended = predictions.filter((one) => !isUnderWay(one));
+  byId("queue-card").hidden = !waiting.length;
+  fill(byId("queue"), waiting.map(queueItem));
+  byId("results-empty").hidden = ended.length > 0;
+  byId("results-content").hidden = !ended.length;
+  fill(byId("results-table").tBodies[0], ended.map(resultRow));
+  sortRows(byId("results-table"));
+  applyFilter(byId("results-search"));
+}
+
+function queueItem(one) {
+  return h(
+    "li.queue-item",
+    { "data-testid": `queue-${one.id}`, "data-state": one.state },
+    h("div", {}, h("div.strong.anywhere", {}, scanName(one.scan_id)), h("div.small.muted", {}, one.model.name)),
+    h("div.stack.stack-s", { "data-progress": one.id }, progressOf(one)),
+    h("a.button.button-small", { href: readingPath(one) }, icon("eye"), t("predict.open")),
+  );
+}
+
+function progressOf({ state, stage, progress, queue_position: position }) {
+  if (state === "queued") return h("span.small", {}, position > 1 ? tn("predict.waits_behind", position - 1) : t("predict.waits_next"));
+  return [h("span.small", {}, t("predict.stage_share", { stage: t(`predict.stage_${stage || "read"}`), share: percent(progress) })), bar(progress)];
+}
+
+function resultRow(one) {
+  const failed = one.state === "failed";
+  const found = failed
+    ? h("span.pill.pill-bad", { title: one.error.message }, icon("circle-xmark"), t("predict.failed_in", { stage: one.error.stage_text }))
+    : h("span", {}, tn("predict.candidates", one.num_candidates), one.warnings.length > 0 && h("span.pill.pill-warn", { title: one.warnings.map(({ text }) => text).join("\n") }, icon("triangle-exclamation"), tn("predict.warnings", one.warnings.length)));
+  return h(
+    "tr",
+    { "data-testid": `result-${one.id}`, "data-state": one.state },
+    h("th.anywhere", { scope: "row", "data-value": scanName(one.scan_id) }, h("a", { href: readingPath(one), "data-testid": "open-result" }, scanName(one.scan_id))),
+    h("td", { "data-value": failed ? "" : one.num_candidates }, found),
+    h("td", {}, one.model.name),
+    h("td.nowrap", { "data-value": one.created }, h("time", { datetime: one.created, title: dateTime(one.created) }, ago(one.created))),
+    h("td", {}, one.by),
+    h("td.is-number.nowrap", { "data-value": one.total_seconds || "" }, one.total_seconds ? t("predict.seconds", { value: number(one.total_seconds, 1) }) : "–"),
+  );
+}
+
+function hear(event) {
+  if (event.event === "prediction_finished") loadPredictions();
+  if (event.event !== "prediction_progress") return;
+  const known = predictions.find(({ id }) => id === event.prediction_id);
+  if (!known || known.state === "queued") return loadPredictions();
+  const place = document.querySelector(`[data-progress="${CSS.escape(event.prediction_id)}"]`);
+  if (place) fill(place, progressOf({ state: "running", ...event }));
+}
+
+byId("model").addEventListener("change", showOrigin);
+form.addEventListener("change", showChoice);
+form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  run(byId("run"), true);
+});
+byId("enqueue").addEventListener("click", () => run(byId("enqueue"), false));
 live.subscribe({
   snapshot(status) {
     learnNames(status.hospitals);
-    load();
+    if (!models.length) loadModels();
+    loadPredictions();
   },
+  event: hear,
 });
+loadScans();
+setInterval(() => document.hidden || loadScans(), RESCAN_SECONDS * 1000);

@@ -52,8 +52,9 @@ export class RunView {
   /** Take in one event of this run. */
   apply(event) {
     const before = this.run;
+    if (event.run_id !== before?.id || !before) return; // an event may belong to no run at all
     this.run = applyEvent(before, event);
-    if (event.run_id === this.run?.id) this.feed?.add([event]);
+    this.feed?.add([event]);
     if (this.run !== before) this.draw();
   }
 

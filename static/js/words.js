@@ -45,6 +45,8 @@ const REASONS = [
   [/^it answers in the name of (.+)$/, "reason.name", "name"],
   [/^it was not asked in this round/, "reason.twice"],
   [/out of memory/i, "reason.memory"],
+  [/has declared that its data is not ready/, "reason.not_declared"],
+  [/none of its( \d+)? scans is declared ready$/, "reason.none_ready"],
   [/no \.mhd or \.mha scan in/, "reason.no_scans"],
   [/annotations\.csv is missing/, "reason.no_annotations"],
   [/^hospital \S+: (\S+) and (\S+) are one series; keep one$/, "reason.same_series", "one", "other"],

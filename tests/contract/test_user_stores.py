@@ -1,9 +1,9 @@
-"""What every store of accounts promises (see ``fedlung.stores.users``). A new store is one line in ``STORES``."""
+"""What every store of accounts promises (see ``fedlung.stores.users``). A new store is one function in ``STORES``."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
@@ -11,20 +11,63 @@ from uuid import uuid4
 import pytest
 
 from fedlung.errors import Conflict, NotFound
+from fedlung.stores.fallback.users import FallbackUserStore
 from fedlung.stores.json_users import JsonUserStore
+from fedlung.stores.supabase.connection import SupabaseConnection
+from fedlung.stores.supabase.users import SupabaseUserStore
 from fedlung.stores.users import ADMIN, CLINICIAN, STAFF, User, UserStore, new_user
-
-# name -> how to open the store that lives in a folder; opening it twice gives two views of the same accounts
-STORES: dict[str, Callable[[Path], UserStore]] = {
-    "json": lambda folder: JsonUserStore(folder / "users.json"),
-}
+from tests.accounts_pair import accounts_pair
+from tests.supabase_stack import SupabaseStack
 
 Opener = Callable[[], UserStore]
 
 
-@pytest.fixture(params=STORES)
+def json_file(folder: Path, request: pytest.FixtureRequest) -> UserStore:
+    return JsonUserStore(folder / "users.json")
+
+
+def supabase_table(folder: Path, request: pytest.FixtureRequest) -> UserStore:
+    return SupabaseUserStore(connected(request))
+
+
+def supabase_with_its_copy(folder: Path, request: pytest.FixtureRequest) -> UserStore:
+    return accounts_pair(folder, connected(request))
+
+
+def copy_while_supabase_is_away(folder: Path, request: pytest.FixtureRequest) -> UserStore:
+    """One for the whole test: what it writes meanwhile is known to the process that wrote it."""
+    if folder not in AWAY:
+        AWAY[folder] = accounts_pair(folder, connected(request))
+        AWAY[folder].look_at_all()
+        project(request).close_gateway()
+    return AWAY[folder]
+
+
+def project(request: pytest.FixtureRequest) -> SupabaseStack:
+    found: SupabaseStack = request.getfixturevalue("supa")
+    return found
+
+
+@pytest.fixture
+def connection(supa: SupabaseStack) -> Iterator[SupabaseConnection]:
+    made = SupabaseConnection(supa.url, supa.secret_key)
+    yield made
+    made.close()
+
+
+def connected(request: pytest.FixtureRequest) -> SupabaseConnection:
+    found: SupabaseConnection = request.getfixturevalue("connection")
+    return found
+
+
+# How to open the store that lives in a folder; opening it twice gives two views of the same accounts.
+STORES = (json_file, supabase_table, supabase_with_its_copy, copy_while_supabase_is_away)
+AWAY: dict[Path, FallbackUserStore] = {}
+
+
+@pytest.fixture(params=STORES, ids=lambda opens: opens.__name__)
 def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Opener:
-    return lambda: STORES[request.param](tmp_path)
+    return lambda: request.param(tmp_path, request)
 
 
 @pytest.fixture
@@ -47,7 +90,7 @@ def test_what_was_added_is_found_with_every_field(opener: Opener, role: str) -> 
     user = replace(
         a_user("ma.li", role),
         display_name="马丽 'Mary' & <b> 😀",
-        password_hash='sha256-bcrypt:$2b$04$x"\\\x00\n',
+        password_hash='sha256-bcrypt:$2b$04$x"\\\x01\n',  # damaged
         language="zh",
         is_active=False,
         must_change_password=False,

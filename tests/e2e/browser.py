@@ -84,7 +84,7 @@ class WebServer:
     """``python app.py`` on a data folder, at the same address through all its lives."""
 
     def __init__(self, data: Path, *options: str, password: str | None = PASSWORD) -> None:
-        self.port = free_port()
+        self.data, self.port = data, free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._arguments = [sys.executable, "app.py", "--data", str(data), "--port", str(self.port), *options]
         self._environment = {**os.environ, **({"FEDLUNG_DEMO_PASSWORD": password} if password else {})}
@@ -190,6 +190,9 @@ class Visitor:
 
     def puts(self, path: str, body: Any) -> Any:
         return self._sends("PUT", path, body)
+
+    def patches(self, path: str, body: Any) -> Any:
+        return self._sends("PATCH", path, body)
 
     def saw_nothing_wrong(self, except_for: str = "") -> None:
         """Nothing that no page may do has happened; ``except_for`` is a pattern of what the test itself provoked."""

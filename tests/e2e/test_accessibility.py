@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, FilePayload, Page, expect
 
 from tests.e2e.browser import (
     REFUSED,
@@ -26,7 +26,7 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"
 ANIMATIONS_END = """Promise.allSettled(document.getAnimations()
   .filter((one) => one.effect.getTiming().iterations !== Infinity).map((one) => one.finished))"""
 HOSTILE = """<img src=x onerror="alert('{0}')"><script>alert('{0}')</script>"""
-HOSPITAL, PERSON, NOTE, MODEL = map(HOSTILE.format, ("hospital", "person", "note", "model"))
+HOSPITAL, PERSON, NOTE, MODEL, SCAN = map(HOSTILE.format, ("hospital", "person", "note", "model", "scan"))
 ADMIN_PAGES = ["/server", "/history", "/models", "/admin/users", "/audit", "/account", "/dev/patterns"]
 OTHER_PAGES = {
     "staff_a": ["/client", "/history", "/models", "/account"],
@@ -123,6 +123,8 @@ def test_axe_finds_nothing_on_any_page(world: World, browser: Browser, language:
         visitor = Visitor(browser, world.url, language, theme).sign_in(name)
         for path in [*paths, f"/history/{world.finished}"]:
             found += violations(visitor.opens(path), f"{path} of {name}")
+        if name.startswith("staff"):
+            found += with_scans(visitor)
         visitor.saw_nothing_wrong()
         visitor.leave()
     assert found == []
@@ -139,6 +141,28 @@ def in_dialogs(admin: Visitor) -> list[str]:
     page = admin.opens("/models")
     page.locator("#models-table tbody tr").first.locator("button:has(.fa-file-lines)").click()
     return found + violations(page, "model card")
+
+
+def with_scans(staff: Visitor) -> list[str]:
+    page = staff.opens("/client")
+    page.get_by_test_id("choose-files").set_input_files([payload(name) for name in ("x.mhd", "y.txt", "z.csv")])
+    found = violations(page, "chosen files")
+    page.get_by_test_id("open-scan").first.click()
+    found += violations(page, "details of a scan")
+    page.keyboard.press("Escape")
+    page.get_by_test_id("import-annotations").click()
+    rows = b"seriesuid,coordX,coordY,coordZ,diameter_mm\n1.2.3,0,0,0,5\n"
+    page.get_by_test_id("import-file").set_input_files([payload("annotations.csv", rows)])
+    expect(page.get_by_test_id("import-report")).to_contain_text("1.2.3")
+    found += violations(page, "import of annotations")
+    page.keyboard.press("Escape")
+    page.get_by_test_id("annotate-scan").first.click()
+    expect(page.get_by_test_id("viewer")).to_have_attribute("data-state", "ready")
+    return found + violations(page, "annotating")
+
+
+def payload(name: str, content: bytes = b"ElementDataFile = x.raw") -> FilePayload:
+    return {"name": name, "mimeType": "", "buffer": content}
 
 
 def violations(page: Page, where: str) -> list[str]:
@@ -176,6 +200,8 @@ def test_what_people_write_is_shown_as_text(world: World, browser: Browser) -> N
     admin.saw_nothing_wrong()
     admin.leave()
     staff = Visitor(browser, world.url).sign_in("staff_a")
+    staff.patches(f"/api/scans/{staff.asks('/api/scans')['scans'][0]['scan_id']}", {"label": SCAN})
+    shows(staff.opens("/client"), SCAN, "#scans-table")
     shows(staff.page, HOSPITAL, "#own-data")
     shows(staff.opens("/account"), HOSPITAL, "main")
     staff.saw_nothing_wrong()
@@ -186,5 +212,5 @@ def shows(page: Page, text: str, place: str) -> None:
     """The text is there letter by letter, and has become no element."""
     is_live(page)
     expect(page.locator(place).filter(has_text=text).first).to_be_attached()
-    assert page.locator("img").count() == 0
+    assert page.locator("img:not(.thumbnail)").count() == 0
     assert page.locator("script:not([src]):not([type='application/json'])").count() == 0

@@ -17,6 +17,7 @@ COMMANDS = [
     ["app.py"],
     ["-m", "fedlung.evaluation.froc"],
     ["-m", "fedlung.imaging.phantom"],
+    ["-m", "fedlung.web.scans.examiner"],
 ]
 DONE, WRONG_ARGUMENTS = 0, 2
 

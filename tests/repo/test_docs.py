@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 DISTRIBUTION = {  # imported name -> name in the requirements, where they differ by more than case and hyphens
     "PIL": "pillow",
+    "jpeg_ls": "pyjpegls",
     "pydantic_core": "pydantic",  # its compiled half, which it pins itself
     "socketio": "python-socketio",
     "websocket": "websocket-client",

@@ -12,7 +12,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
-BASE = {"errors", "events", "settings", "command_line", "openmp"}  # level 0: the standard library and each other
+# level 0: the standard library and each other
+BASE = {"errors", "events", "settings", "setting_values", "command_line", "openmp"}
 MAY_IMPORT = {  # part of fedlung/ -> the parts it may import besides level 0 and itself
     **{part: set() for part in BASE},
     "imaging": set(),
@@ -21,9 +22,10 @@ MAY_IMPORT = {  # part of fedlung/ -> the parts it may import besides level 0 an
     "privacy": {"federation"},
     "evaluation": {"detection", "imaging"},
     "stores": {"imaging", "federation"},
+    "reports": {"imaging", "detection", "stores"},
     "accounts": {"stores"},
     "distributed": {"federation", "privacy"},
-    "web": {"imaging", "federation", "detection", "privacy", "evaluation", "stores", "accounts"},
+    "web": {"imaging", "federation", "detection", "privacy", "evaluation", "stores", "reports", "accounts"},
 }
 FRONTS = {  # top-level module -> the fronts it may import
     "train_simple_model": set(),

@@ -19,7 +19,7 @@ SECRETS = re.compile(
     rb"|\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{20,}"  # a signed JSON web token
 )
 PRIVATE = re.compile(
-    r"users\.json|\.env(\..*)?|data/(?!README\.md$).*|models/(?!README\.md$|pretrained/).*|.*\.(pem|key|p12)"
+    r"users[\w.]*\.json.*|\.env(\..*)?|data/(?!README\.md$).*|models/(?!README\.md$|pretrained/).*|.*\.(pem|key|p12)"
 )
 
 
@@ -64,6 +64,8 @@ def test_planted_secret_is_found(content: bytes) -> None:
     ("name", "private"),
     [
         ("users.json", True),
+        ("users.json.bak", True),
+        ("users.outbox.json", True),
         ("data/hospital_a/scans/1.2.3.mhd", True),
         ("models/federated.pth", True),
         ("certs/site.key", True),

@@ -86,7 +86,7 @@ def test_progress_names_the_stages_and_ends_at_one(predictor, volume: CTVolume):
     told: list[tuple[str, float]] = []
     predictor.predict(volume, on_progress=lambda stage, share: told.append((stage, share)))
     stages = [stage for stage, _ in told]
-    assert list(dict.fromkeys(stages)) == ["prepare", "network", "done"]
+    assert list(dict.fromkeys(stages)) == ["prepare", "network", "candidates", "done"]
     shares = [share for stage, share in told if stage == "network"]
     assert shares == sorted(shares)
     assert shares[-1] == told[-1][1] == 1.0

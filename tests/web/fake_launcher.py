@@ -86,6 +86,10 @@ class FakeRun:
             self._allowed += rounds
             self._changed.notify_all()
 
+    def scans_of(self, hospital: str) -> tuple[str, ...]:
+        folder = self._launcher.folder.parent / hospital / "scans"
+        return tuple(sorted(path.stem for path in folder.glob("*.mhd")))
+
     def pause(self) -> None:
         self._set(paused=True)
 

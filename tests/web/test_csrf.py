@@ -7,28 +7,41 @@ from collections.abc import Callable
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.routing import Rule
+
+from fedlung.web.sessions import access_of
 
 SAFE = {"GET", "HEAD", "OPTIONS"}
 
 
-def unsafe_routes(app: Flask) -> list[tuple[str, str]]:
-    """(method, path) of everything that can change something, with made-up ids."""
+BROWSERS = {"admin": "admin", "staff": "staff_a", "clinician": "clinician_a"}
+
+
+def unsafe_routes(app: Flask) -> list[tuple[str, str, str]]:
+    """(method, path, user who may) of everything that can change something, with made-up ids."""
     rules = [rule for rule in app.url_map.iter_rules() if rule.methods]
     return [
-        (method, "/".join("x1" if part.startswith("<") else part for part in rule.rule.split("/")))
+        (method, "/".join("x1" if part.startswith("<") else part for part in rule.rule.split("/")), who_may(app, rule))
         for rule in rules
         for method in sorted((rule.methods or set()) - SAFE)
     ]
 
 
+def who_may(app: Flask, rule: Rule) -> str:
+    declared = access_of(app, rule.endpoint)
+    assert declared is not None
+    return next((name for role, name in BROWSERS.items() if role in declared.roles), "admin")
+
+
 def test_every_change_is_refused_without_a_token(app: Flask, signed_in: Callable[[str], FlaskClient]) -> None:
     routes = unsafe_routes(app)
-    assert ("POST", "/logout") in routes
-    admin = signed_in("admin")
-    for method, path in routes:
-        answer = admin.open(path, method=method, json={}, headers={"Accept": "application/json"})
+    assert ("POST", "/logout") in [(method, path) for method, path, _ in routes]
+    browsers = {username: signed_in(username) for username in BROWSERS.values()}
+    for method, path, username in routes:
+        answer = browsers[username].open(path, method=method, json={}, headers={"Accept": "application/json"})
         assert (answer.status_code, answer.get_json()["error"]["code"]) == (400, "bad_csrf"), f"{method} {path}"
-    assert admin.get("/account").status_code == 200, "and the session is still there"
+    for browser in browsers.values():
+        assert browser.get("/account").status_code == 200, "and the session is still there"
 
 
 @pytest.mark.parametrize("token", ["", "x", "IjEi.aaaa.bbbb"])

@@ -16,7 +16,14 @@ from fedlung.errors import BadScan, Conflict, FedLungError, InvalidInput, NotAll
 from fedlung.web.error_answers import ANSWERS, HTTP_CODES
 from fedlung.web.sessions import PUBLIC, access
 
-OWN = {"bad_request", "bad_csrf", "method_not_allowed", "too_large", "wrong_media_type"}  # codes without a class
+OWN = {
+    "bad_request",
+    "bad_csrf",
+    "method_not_allowed",
+    "too_large",
+    "wrong_media_type",
+    "no_such_range",
+}  # codes without a class
 
 
 def classes() -> list[type[FedLungError]]:

@@ -45,6 +45,8 @@ def test_an_administrator_sees_all_in_numbers(signed_in: SignedIn) -> None:
         },
         "last_error": None,
         "ready": True,
+        "declared_ready": True,
+        "scans_not_ready": 0,
         "last_seen": first["last_seen"],
     }
     assert (second["id"], second["ready"], second["scans"]) == ("hospital_b", False, 0)

@@ -43,7 +43,15 @@ class Hospital:
     hospital_id: str
 
 
-Audience = Everyone | Admins | Hospital
+@dataclass(frozen=True)
+class InHouse:
+    """People of one hospital, by their roles; never the administration, which sees no scan."""
+
+    hospital_id: str
+    roles: tuple[str, ...] = ("staff",)
+
+
+Audience = Everyone | Admins | Hospital | InHouse
 ADMIN = Stream("admin")
 
 
@@ -55,7 +63,7 @@ def stream_of(role: str, hospital_id: str | None) -> Stream:
 def view_for(stream: Stream, name: str, payload: Payload, audience: Audience) -> dict[str, Any] | None:
     """What ``stream`` may see of the event ``name``: a new payload, or None when nothing."""
     if stream == ADMIN:
-        return dict(payload)
+        return None if isinstance(audience, InHouse) else dict(payload)
     if not stream.hospital_id or not _is_addressed(stream, audience):
         return None
     view = _VIEWS.get(name)
@@ -65,6 +73,8 @@ def view_for(stream: Stream, name: str, payload: Payload, audience: Audience) ->
 def _is_addressed(stream: Stream, audience: Audience) -> bool:
     if isinstance(audience, Hospital):
         return stream.role == "staff" and audience.hospital_id == stream.hospital_id
+    if isinstance(audience, InHouse):
+        return stream.role in audience.roles and audience.hospital_id == stream.hospital_id
     return isinstance(audience, Everyone)
 
 
@@ -92,6 +102,16 @@ def _round_finished(payload: Payload, own: str) -> dict[str, Any]:
     }
 
 
+def _prediction(payload: Payload, own: str) -> dict[str, Any]:
+    # Which hospital it is says the audience, which is `InHouse`.
+    return _pick(payload, "prediction_id", "scan_id", "state", "stage", "progress")
+
+
+def _notice(payload: Payload, own: str) -> dict[str, Any] | None:
+    # That the home of the accounts went or came concerns everybody who looks at a page.
+    return dict(payload) if payload.get("about") == "accounts" else _own_only(payload, own)
+
+
 def _own_only(payload: Payload, own: str) -> dict[str, Any] | None:
     return dict(payload) if payload.get("hospital") == own else None
 
@@ -103,5 +123,7 @@ _VIEWS: Mapping[str, Callable[[Payload, str], dict[str, Any] | None]] = {
     "round_finished": _round_finished,
     "client_progress": _own_only,
     "hospital_status": _own_only,
-    "notice": _own_only,
+    "notice": _notice,
+    "prediction_progress": _prediction,
+    "prediction_finished": _prediction,
 }

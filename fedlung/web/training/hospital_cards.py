@@ -20,6 +20,10 @@ class HospitalCards:
     def ids(self) -> list[str]:
         return self._folders.ids()
 
+    def not_ready_ids(self) -> list[str]:
+        """Hospitals that have declared that their data is not ready for training."""
+        return [known for known in self.ids() if not self._folders.summary(known).is_ready]
+
     def name(self, hospital_id: str, locale: str) -> str:
         """Display name; one is made from the id where none is written down. ``locale`` is en or zh."""
         return self._folders.name(hospital_id, locale)
@@ -41,7 +45,9 @@ class HospitalCards:
             "annotated_scans": summary.annotated_scans,
             "size_histogram": {"edges_mm": list(SIZE_EDGES_MM), "counts": list(summary.size_counts)},
             "last_error": summary.problem or (last_trouble(newest, hospital_id) if newest else "") or None,
-            "ready": not summary.problem,
+            "ready": summary.is_ready and not summary.problem,
+            "declared_ready": summary.is_ready,
+            "scans_not_ready": summary.scans_not_ready,
             "last_seen": datetime.now(UTC).isoformat(timespec="seconds") if summary.is_readable else None,
         }
 

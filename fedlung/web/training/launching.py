@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -17,6 +17,9 @@ class RunHandle(Protocol):
 
     @property
     def run_id(self) -> str: ...
+
+    def scans_of(self, hospital: str) -> Sequence[str]:
+        """Ids of the scans that the hospital trains on, once it is open."""
 
     def pause(self) -> None:
         """Wait after the round that is under way."""

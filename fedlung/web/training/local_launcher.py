@@ -148,6 +148,10 @@ class LocalRun:
         self._lock = threading.Lock()
         self._coordinator: Coordinator | None = None
         self._is_paused = self._is_stopping = False
+        self._scans: dict[str, Sequence[str]] = {}
+
+    def scans_of(self, hospital: str) -> Sequence[str]:
+        return self._scans.get(hospital, ())
 
     def pause(self) -> None:
         with self._lock:
@@ -228,6 +232,8 @@ class LocalRun:
                 tell(HospitalStatus(self.run_id, folder.name, "left_out", 0, refused[folder.name]))
                 continue
             clients.append(client)
+            # Not every kind of local training knows scans; those that are held out are not among them.
+            self._scans[folder.name] = tuple(getattr(client.trainer, "series_uids", ()))
             tell(HospitalStatus(self.run_id, folder.name, "ready", client.trainer.num_examples))
         needed = run_options(self._arguments).needed(len(folders))
         if len(clients) < needed:

@@ -48,12 +48,16 @@ _SENTENCES = {  # kind of pydantic's error -> what to say about it
     "less_than_equal": lazy_gettext("Must be at most %(le)s."),
     "literal_error": lazy_gettext("Must be one of %(expected)s."),
     "too_short": lazy_gettext("Choose at least one."),
+    "too_long": lazy_gettext("At most %(max_length)s."),
+    "string_too_long": lazy_gettext("At most %(max_length)s characters."),
 }
 _WRONG = lazy_gettext("This value is not right.")
 
 
-def parse_request(payload: Mapping[str, Any], known_hospitals: Collection[str]) -> RunRequest:
-    """The request in ``payload``.
+def parse_request(
+    payload: Mapping[str, Any], known_hospitals: Collection[str], not_ready: Collection[str] = ()
+) -> RunRequest:
+    """The request in ``payload``; where it asks for all hospitals, those in ``not_ready`` are left out.
 
     Raises:
         InvalidInput: with a sentence for every field that is wrong.
@@ -61,8 +65,10 @@ def parse_request(payload: Mapping[str, Any], known_hospitals: Collection[str]) 
     try:
         request = RunRequest.model_validate(dict(payload))
     except ValidationError as error:
-        raise InvalidInput(fields=dict(map(_in_words, error.errors()))) from None
+        raise InvalidInput(fields=wrong_fields(error)) from None
     fields = wrong_options(request.strategy, request.strategy_options)
+    if request.hospitals is None and not_ready:
+        request = request.model_copy(update={"hospitals": sorted(set(known_hospitals) - set(not_ready))})
     wanted = known_hospitals if request.hospitals is None else request.hospitals
     if unknown := sorted(set(wanted) - set(known_hospitals)):
         fields["hospitals"] = gettext("There is no hospital %(name)s.", name=f"{unknown[0]:.64}")
@@ -70,11 +76,20 @@ def parse_request(payload: Mapping[str, Any], known_hospitals: Collection[str]) 
         fields["hospitals"] = gettext("Choose each hospital once.")
     elif not wanted:
         fields["hospitals"] = gettext("There is no hospital with scans yet.")
+        if not_ready:
+            fields["hospitals"] = gettext("No hospital has declared its data ready for training.")
+    elif unready := sorted(set(wanted) & set(not_ready)):
+        fields["hospitals"] = gettext("%(name)s has declared that its data is not ready.", name=unready[0])
     elif request.quorum is not None and request.quorum > len(wanted):
         fields["quorum"] = gettext("Only %(number)s hospitals take part.", number=len(wanted))
     if fields:
         raise InvalidInput(fields=fields)
     return request
+
+
+def wrong_fields(error: ValidationError) -> dict[str, str]:
+    """Every field that pydantic refused, with a sentence."""
+    return dict(map(_in_words, error.errors()))
 
 
 def _in_words(error: Any) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from fedlung.web.training.run_json import full_run_json, run_for_hospital, run_j
 
 SHUTDOWN_SECONDS = 10.0
 ENDED = (FINISHED, STOPPED, FAILED)
+NoteUse = Callable[[str, str, int, Sequence[str]], None]
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +47,8 @@ class _Active:
 
 
 class RunService:
-    """Starts, leads and shows runs. ``launcher`` is what can train; ``clock`` gives seconds, for tests."""
+    """Starts, leads and shows runs. ``launcher`` is what can train; ``note_use`` hears which scans went into a round
+    (hospital, run, round, scans); ``clock`` gives seconds, for tests."""
 
     def __init__(
         self,
@@ -55,12 +57,14 @@ class RunService:
         models: ModelRegistry,
         hub: Hub,
         clock: Callable[[], float] = time.monotonic,
+        note_use: NoteUse = lambda hospital, run_id, round_, scan_ids: None,
     ) -> None:
         self._launcher = launcher
         self.listing = listing
         self._models = models
         self._hub = hub
         self._clock = clock
+        self._note_use = note_use
         self._lock = threading.RLock()
         self._active: _Active | None = None
         self._closed = False
@@ -212,7 +216,17 @@ class RunService:
                 active.last_events.append(event)
                 return
             active.live.apply(event)
+        if isinstance(event, RoundFinished):
+            self._note_scans(active.handle, event)
         self._publish(event)
+
+    def _note_scans(self, handle: RunHandle, event: RoundFinished) -> None:
+        """The scans of the hospitals whose answers are in the new model."""
+        for result in event.hospitals:
+            try:
+                self._note_use(result.hospital, event.run_id, event.round, handle.scans_of(result.hospital))
+            except (FedLungError, OSError):  # the round itself is on disk
+                logger.exception("it could not be noted which scans of %s were used", result.hospital)
 
     # --- inside ----------------------------------------------------------------------------------------
 

@@ -24,8 +24,8 @@ MAY = {
     ADMIN: {
         "manage_users", "read_audit", "run_training", "promote_models", "download_models", "see_results",
     },
-    STAFF: {"upload_scans", "download_models", "see_results"},
-    CLINICIAN: {"detect_nodules", "see_results"},
+    STAFF: {"detect_nodules", "read_scans", "upload_scans", "download_models", "see_results"},
+    CLINICIAN: {"detect_nodules", "read_scans", "see_results"},
 }  # fmt: skip
 
 

@@ -12,7 +12,7 @@ import pytest
 from fedlung.errors import BadScan
 from fedlung.imaging.geometry import Geometry
 from fedlung.imaging.metaimage import write_metaimage
-from fedlung.imaging.prepared_cache import open_prepared
+from fedlung.imaging.prepared_cache import forget_prepared, open_prepared
 from fedlung.imaging.preprocessing import PreparedScan, Recipe
 from fedlung.imaging.volume import CTVolume
 
@@ -164,3 +164,15 @@ def test_a_missing_pixel_file_is_a_bad_scan(scan: Path, cache: Path):
     scan.with_suffix(".raw").unlink()
     with pytest.raises(BadScan):
         open_prepared(scan, cache)
+
+
+def test_a_scan_that_is_deleted_is_forgotten_in_every_form(tmp_path: Path, scan: Path, cache: Path) -> None:
+    other = _write_scan(tmp_path / "4.5.6.mhd", seed=1)
+    kept = open_prepared(other, cache)
+    mapped = open_prepared(scan, cache)
+    open_prepared(scan, cache, Recipe(margin_mm=5.0))
+    forget_prepared(scan, cache)
+    assert len(list(cache.iterdir())) == 1
+    _assert_equal(open_prepared(other, cache), kept)
+    assert mapped.hu_zyx.shape == open_prepared(scan, None).hu_zyx.shape, "who has it mapped keeps reading it"
+    forget_prepared(tmp_path / "not there.mhd", cache)

@@ -18,8 +18,11 @@ from fedlung.federation.round_tally import RoundTally
 from fedlung.federation.updates import ClientUpdate, Instruction, LocalPlan
 from fedlung.federation.validation import UpdateLimits, refusal_or_none
 from fedlung.federation.weights import Weights
+from fedlung.imaging.annotations import COLUMNS
 from fedlung.imaging.hospital_folder import read_hospital
+from fedlung.stores.hospitals import HospitalFolders
 from fedlung.stores.run_listing import INTERRUPTED
+from fedlung.stores.scan_readiness import ScanReadiness
 from fedlung.web.js_texts import JS_TEXTS
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -69,6 +72,19 @@ def bad_folders(root: Path) -> Iterator[tuple[str, str]]:
         with pytest.raises(FedLungError) as caught:
             read_hospital(folder.parent)
         yield key, str(caught.value)
+    yield from unready(unread.parent)
+
+
+def unready(folder: Path) -> Iterator[tuple[str, str]]:
+    (folder / "annotations.csv").write_text(",".join(COLUMNS) + "\n")
+    readiness = ScanReadiness(folder)
+    readiness.set_scans(["1"], False, "staff_a")
+    yield "reason.none_ready", HospitalFolders(folder.parent).summary(folder.name).problem
+    for key in ("reason.none_ready", "reason.not_declared"):
+        with pytest.raises(FedLungError) as caught:
+            read_hospital(folder)
+        yield key, str(caught.value)
+        readiness.set_hospital(is_ready=False)
 
 
 def test_every_sentence_is_known_to_the_pages(tmp_path: Path) -> None:

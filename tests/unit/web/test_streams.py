@@ -20,7 +20,7 @@ from fedlung.events import (
     RunFinished,
     TrainingStatus,
 )
-from fedlung.web.live.streams import ADMIN, Admins, Audience, Everyone, Hospital, Stream, stream_of, view_for
+from fedlung.web.live.streams import ADMIN, Admins, Audience, Everyone, Hospital, InHouse, Stream, stream_of, view_for
 
 STAFF_A, CLINICIAN_A = Stream("staff", "hospital_a"), Stream("clinician", "hospital_a")
 FOREIGN = "hospital_b"
@@ -103,6 +103,17 @@ def test_own_progress_reaches_the_own_hospital_only() -> None:
 def test_audiences(stream: Stream, audience: Audience, gets: bool) -> None:
     payload = {"hospital": "hospital_a", "state": "ready"}
     assert (view_for(stream, "hospital_status", payload, audience) is not None) is gets
+
+
+@pytest.mark.parametrize("name", ["prediction_progress", "prediction_finished"])
+def test_what_is_about_a_scan_stays_in_the_house(name: str) -> None:
+    payload = {"prediction_id": "p", "scan_id": "s", "state": "finished"}
+    people = InHouse("hospital_a", ("staff", "clinician"))
+    for stream in (STAFF_A, CLINICIAN_A):
+        assert view_for(stream, name, {**payload, "more": 1}, people) == payload
+    for stream in (ADMIN, Stream("staff", FOREIGN), Stream("clinician", FOREIGN), Stream("staff")):
+        assert view_for(stream, name, payload, people) is None
+    assert view_for(CLINICIAN_A, name, payload, InHouse("hospital_a")) is None, "of the staff only"
 
 
 @given(st.text(), st.dictionaries(st.text(), st.text()))

@@ -1,0 +1,95 @@
+"""Everything that is kept of one hospital's scans, and the deeds that concern several of the stores at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from fedlung.errors import Conflict
+from fedlung.stores.annotation_versions import AnnotationVersion, ScanFinding
+from fedlung.stores.annotations import FileAnnotationStore
+from fedlung.stores.room import Limits, Room
+from fedlung.stores.scan_readiness import ScanReadiness
+from fedlung.stores.scan_records import NewScan
+from fedlung.stores.scan_usage import ScanUsage
+from fedlung.stores.scans import FileScanStore
+from fedlung.stores.uploads import UploadStore
+
+
+class HospitalStore:
+    """The stores of the hospital in ``folder``, one of each."""
+
+    def __init__(self, folder: Path, limits: Limits) -> None:
+        self.folder = folder
+        self.hospital_id = folder.name
+        self.scans = FileScanStore(folder)
+        self.readiness = ScanReadiness(folder)
+        self.annotations = FileAnnotationStore(folder)
+        self.uploads = UploadStore(folder)
+        self.usage = ScanUsage(folder)
+        self.room = Room(folder, self.scans, self.uploads, limits)
+
+    def repair(self) -> None:
+        """Bring to an end what a process was doing when it was killed."""
+        for scan_id in self.scans.removals():
+            self.scans.finish_removal(scan_id)
+            self._forget(scan_id)
+        self.scans.sweep()
+        self.annotations.repair()
+
+    def add(self, scan: NewScan) -> None:
+        """Store a checked scan; it is not trained on before somebody declares it ready.
+
+        Raises:
+            Conflict: there is a scan of this id.
+        """
+        if scan.record.scan_id in self.scans.ids():
+            raise Conflict("there is a scan of this id already")
+        # First, so that no training that starts in between can take it.
+        self.readiness.set_scans([scan.record.scan_id], False, scan.record.by)
+        self.scans.add(scan)
+
+    def delete(self, scan_id: str) -> None:
+        """The scan and everything that was made of it; what was used of it in past rounds stays noted.
+
+        Raises:
+            NotFound: there is no such scan.
+        """
+        self.scans.remove(scan_id)
+        self._forget(scan_id)
+
+    def is_read(self, scan_id: str, newest: AnnotationVersion) -> bool:
+        """Whether where no finding is, there is none: a scan that was copied by hand counts as read."""
+        return newest.is_read or (newest.version == 0 and scan_id not in self.readiness.now().scans)
+
+    def why_not_ready(self, scan_id: str) -> str:
+        """What has to be done before the scan can be declared ready; empty when nothing. Raises NotFound."""
+        record = self.scans.record(scan_id)
+        if record is not None and not record.is_usable:
+            return "unusable"
+        newest = self.annotations.newest(scan_id)
+        return "" if newest.is_complete or self.is_read(scan_id, newest) else "not_annotated"
+
+    def set_ready(self, scan_id: str, is_ready: bool, by: str) -> None:
+        """Raises NotFound; Conflict when something has to be done before."""
+        if is_ready and self.why_not_ready(scan_id):
+            raise Conflict("the scan has to be checked and annotated, or declared read, before it is ready")
+        self.readiness.set_scans([scan_id], is_ready, by)
+
+    def annotate(
+        self, scan_id: str, base: int, findings: Sequence[ScanFinding], *, is_read: bool, origin: str, author: str
+    ) -> AnnotationVersion:
+        """Save a new version; a scan that is not annotated any more is not ready any more, either.
+
+        Raises:
+            Conflict: somebody saved another version meanwhile.
+        """
+        saved = self.annotations.save(scan_id, base, findings, is_read=is_read, origin=origin, author=author)
+        if not saved.is_complete:
+            self.readiness.set_scans([scan_id], False, author)
+        return saved
+
+    def _forget(self, scan_id: str) -> None:
+        self.annotations.forget(scan_id)
+        self.readiness.forget(scan_id)
+        self.scans.removed(scan_id)

@@ -1,0 +1,136 @@
+"""Texts of the scripts that show and mark scans. See `fedlung.web.js_texts`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask_babel import lazy_gettext
+
+VIEWER: dict[str, Any] = {
+    # Planes and windows
+    "viewer.axial": lazy_gettext("Axial"),
+    "viewer.coronal": lazy_gettext("Coronal"),
+    "viewer.sagittal": lazy_gettext("Sagittal"),
+    "viewer.lung": lazy_gettext("Lung"),
+    "viewer.mediastinum": lazy_gettext("Mediastinum"),
+    "viewer.bone": lazy_gettext("Bone"),
+    "viewer.window": lazy_gettext("Window"),
+    "viewer.window_values": lazy_gettext("W {width} L {level}"),
+    "viewer.with_key": lazy_gettext("{what} (key {key})"),
+    "viewer.slices_of": lazy_gettext("{plane}: slices"),
+    "viewer.slice_of": lazy_gettext("{slice} of {slices}"),
+    "viewer.enlarge": lazy_gettext("{plane}: show large"),
+    # Tools
+    "viewer.tools": lazy_gettext("Tools"),
+    "viewer.browse": lazy_gettext("Look"),
+    "viewer.add": lazy_gettext("Add a nodule"),
+    "viewer.ruler": lazy_gettext("Measure"),
+    "viewer.hint_add": lazy_gettext("Click on a nodule, or pull from its middle to its edge."),
+    "viewer.hint_ruler": lazy_gettext("Pull from one point to another."),
+    "viewer.shown": lazy_gettext("Shown"),
+    "viewer.overlay": lazy_gettext("Marks"),
+    "viewer.crosshair": lazy_gettext("Crosshair"),
+    "viewer.fit": lazy_gettext("Fit"),
+    "viewer.keys": lazy_gettext("Keys"),
+    # Positions
+    "viewer.at": lazy_gettext("Crosshair:"),
+    "viewer.under_pointer": lazy_gettext("Pointer:"),
+    "viewer.place": lazy_gettext("x {x}, y {y}, z {z} mm"),
+    "viewer.place_hu": lazy_gettext("x {x}, y {y}, z {z} mm, {hu} HU"),
+    "viewer.mm": lazy_gettext("{value} mm"),
+    # Loading
+    "viewer.loading": lazy_gettext("The scan is loading; you can begin to read."),
+    "viewer.failed": lazy_gettext("Some slices of the scan could not be loaded. What is here can be read."),
+    "viewer.again": lazy_gettext("Try again"),
+    # Keys
+    "viewer.key_slices": lazy_gettext("Arrow keys"),
+    "viewer.does_slices": lazy_gettext("One slice on or back in the plane under the pointer"),
+    "viewer.key_jump": lazy_gettext("Page Up, Page Down"),
+    "viewer.does_jump": lazy_gettext("Ten slices"),
+    "viewer.key_ends": lazy_gettext("Home, End"),
+    "viewer.does_ends": lazy_gettext("First and last slice"),
+    "viewer.key_shift": lazy_gettext("Shift with arrow keys"),
+    "viewer.does_shift": lazy_gettext("Move the crosshair"),
+    "viewer.key_marks": lazy_gettext("N, P"),
+    "viewer.does_marks": lazy_gettext("Next and previous mark"),
+    "viewer.key_windows": lazy_gettext("1, 2, 3"),
+    "viewer.does_windows": lazy_gettext("Window: lung, mediastinum, bone"),
+    "viewer.key_zoom": lazy_gettext("+, -, 0"),
+    "viewer.does_zoom": lazy_gettext("Larger, smaller, whole slice"),
+    "viewer.key_overlay": lazy_gettext("O"),
+    "viewer.does_overlay": lazy_gettext("Show or hide marks"),
+    "viewer.key_crosshair": lazy_gettext("X"),
+    "viewer.does_crosshair": lazy_gettext("Show or hide the crosshair"),
+    "viewer.key_ruler": lazy_gettext("M"),
+    "viewer.does_ruler": lazy_gettext("Measure"),
+    "viewer.key_enter": lazy_gettext("Enter"),
+    "viewer.does_enter": lazy_gettext("With the tool for adding: a nodule at the crosshair"),
+    "viewer.key_escape": lazy_gettext("Escape"),
+    "viewer.does_escape": lazy_gettext("Put the tool away, remove measures"),
+    "viewer.letters": lazy_gettext("Single letters and digits are keys"),
+    # Marking a scan
+    "annotate.nodule": lazy_gettext("Nodule"),
+    "annotate.ignore": lazy_gettext("Finding to ignore"),
+    "annotate.kind": lazy_gettext("Kind of finding {label}"),
+    "annotate.diameter": lazy_gettext("Diameter of finding {label}"),
+    "annotate.comment": lazy_gettext("Comment on finding {label}"),
+    "annotate.comment_here": lazy_gettext("Comment"),
+    "annotate.remove": lazy_gettext("Remove finding {label}"),
+    "annotate.go_to": lazy_gettext("{kind}, {diameter} mm, slice {slice}"),
+    "annotate.none": lazy_gettext(
+        "Nothing is marked yet. Choose “Add a nodule” and click on it, or let the model suggest."
+    ),
+    "annotate.count.one": lazy_gettext("{count} finding"),
+    "annotate.count.other": lazy_gettext("{count} findings"),
+    "annotate.saved": lazy_gettext("Saved as version {version}."),
+    "annotate.is_saved": lazy_gettext("Saved, version {version}"),
+    "annotate.unsaved": lazy_gettext("Not saved yet; kept in this browser"),
+    "annotate.draft": lazy_gettext("What you had not saved on {when} is here again."),
+    "annotate.drop_draft": lazy_gettext("Drop my changes"),
+    "annotate.conflict": lazy_gettext(
+        "{author} saved version {version} in the meantime. Your own changes are kept on top of it;"
+        " look at them and save again."
+    ),
+    "annotate.they_added.one": lazy_gettext("{count} finding was added there."),
+    "annotate.they_added.other": lazy_gettext("{count} findings were added there."),
+    "annotate.they_changed.one": lazy_gettext("{count} finding was changed there."),
+    "annotate.they_changed.other": lazy_gettext("{count} findings were changed there."),
+    "annotate.they_removed.one": lazy_gettext("{count} finding was removed there."),
+    "annotate.they_removed.other": lazy_gettext("{count} findings were removed there."),
+    "annotate.clashes.one": lazy_gettext("{count} finding was changed by both; yours is shown."),
+    "annotate.clashes.other": lazy_gettext("{count} findings were changed by both; yours are shown."),
+    "annotate.read_none": lazy_gettext("Read: this scan has no nodules"),
+    "annotate.read_all": lazy_gettext("Read: every nodule of this scan is marked"),
+    "annotate.version": lazy_gettext("Version {version}: {count}, {origin}"),
+    "annotate.version_by": lazy_gettext("{author}, {when}"),
+    "annotate.take_back": lazy_gettext("Use these marks"),
+    "annotate.unusable": lazy_gettext("A check found an error in this scan: it cannot be shown."),
+    "annotate.no_versions": lazy_gettext("Nothing was saved yet."),
+    "annotate.from_table": lazy_gettext("from the hospital's table"),
+    "annotate.from_click": lazy_gettext("marked here"),
+    "annotate.from_csv": lazy_gettext("imported from CSV"),
+    "annotate.from_xml": lazy_gettext("imported from XML"),
+    "annotate.from_prediction": lazy_gettext("with the model's suggestions"),
+    "annotate.facts": lazy_gettext("{slices} slices, voxels of {size} mm"),
+    # Suggestions
+    "annotate.offer.one": lazy_gettext(
+        "{author} accepted {count} mark in a reading of this scan and offers it, {when}."
+    ),
+    "annotate.offer.other": lazy_gettext(
+        "{author} accepted {count} marks in a reading of this scan and offers them, {when}."
+    ),
+    "annotate.take_offer": lazy_gettext("Take over as findings"),
+    "annotate.suggest_waits": lazy_gettext("The model's turn comes: {position} before this one."),
+    "annotate.suggest_runs": lazy_gettext("The model reads the scan: {share}"),
+    "annotate.suggest_failed": lazy_gettext("The model could not read this scan: {reason}"),
+    "annotate.suggest_none": lazy_gettext("The model suggests nothing that is not marked yet."),
+    "annotate.suggested.one": lazy_gettext("{count} suggestion of the model"),
+    "annotate.suggested.other": lazy_gettext("{count} suggestions of the model"),
+    "annotate.suggestion": lazy_gettext("Suggestion, {diameter} mm, {probability}"),
+    "annotate.accept": lazy_gettext("Accept"),
+    "annotate.reject": lazy_gettext("Reject"),
+    "annotate.accept_one": lazy_gettext("Accept suggestion {label}"),
+    "annotate.reject_one": lazy_gettext("Reject suggestion {label}"),
+    "annotate.accept_all.one": lazy_gettext("Accept {count} from {threshold}"),
+    "annotate.accept_all.other": lazy_gettext("Accept {count} from {threshold}"),
+}

@@ -1,0 +1,117 @@
+"""A reading beside one of an earlier scan of the same person: what is new, what has grown, what is gone."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import asdict
+from datetime import date
+from typing import Any
+
+from flask_babel import gettext
+
+from fedlung.detection.categories import NEW, category_of
+from fedlung.detection.comparison import MATCHED_WITHIN_MM, Pair, Seen, match
+from fedlung.errors import InvalidInput
+from fedlung.imaging.metaimage import read_metaimage
+from fedlung.imaging.registration import DOUBTFUL_CORRELATION, RigidMotion, align
+from fedlung.reports.marked_scan import MarkedScan
+from fedlung.web.predictions.scan_files import ScanFile
+from fedlung.web.predictions.service import PredictionService
+from fedlung.web.predictions.words import category_words
+
+Json = dict[str, Any]
+_ONE_AT_A_TIME = threading.Lock()  # two whole scans are in memory
+
+
+def compare(service: PredictionService, current: MarkedScan, prior: MarkedScan) -> Json:
+    """Reported marks of both, matched after the prior scan was laid over the current one.
+
+    Raises:
+        InvalidInput: they are one scan, of two persons, or the prior one is newer.
+        NotFound, BadScan: a scan is gone or cannot be read.
+        FedLungError: they cannot be aligned.
+    """
+    here = service.scans.find(current.record.hospital_id, current.record.scan_id)
+    there = service.scans.find(prior.record.hospital_id, prior.record.scan_id)
+    days = _days_between(here, there)
+    motion, seconds = _motion(service, current, prior, here, there)
+    earlier = [_moved(seen, motion) for seen in _seen(prior)]
+    found = match(_seen(current), earlier)
+    return {
+        "prediction_id": current.record.id,
+        "prior_id": prior.record.id,
+        "threshold": current.threshold,
+        "matched_within_mm": MATCHED_WITHIN_MM,
+        "days": days,
+        "same_patient": True if here.patient_key and here.patient_key == there.patient_key else None,
+        "alignment": {
+            "shift_xyz_mm": [round(value, 2) for value in motion.shift_xyz_mm],
+            "rotation_degrees": round(motion.angle_degrees, 2),
+            "correlation": round(motion.correlation, 4),
+            "is_doubtful": motion.correlation < DOUBTFUL_CORRELATION,
+            "seconds": seconds,
+        },
+        "pairs": [_pair(pair, days) for pair in found.pairs],
+        "new": [{**asdict(seen), "category": _category_of_new(seen)} for seen in found.new],
+        "gone": [asdict(seen) for seen in found.gone],
+    }
+
+
+def _days_between(here: ScanFile, there: ScanFile) -> int | None:
+    if here.scan_id == there.scan_id:
+        raise InvalidInput(fields={"prior": gettext("That is the same scan.")})
+    if here.patient_key and there.patient_key and here.patient_key != there.patient_key:
+        raise InvalidInput(fields={"prior": gettext("The two scans are of different persons.")})
+    try:
+        days = (date.fromisoformat(here.study_date) - date.fromisoformat(there.study_date)).days
+    except ValueError:
+        return None  # not both dates are known
+    if days < 0:
+        raise InvalidInput(fields={"prior": gettext("That scan is newer, not a prior one.")})
+    return days
+
+
+def _motion(
+    service: PredictionService, current: MarkedScan, prior: MarkedScan, here: ScanFile, there: ScanFile
+) -> tuple[RigidMotion, float]:
+    """Computed once for two predictions; with the seconds that it took now."""
+    kept = service.store.registration(current.record, prior.record)
+    if kept is not None:
+        return RigidMotion.from_json(kept), 0.0
+    with _ONE_AT_A_TIME:
+        started = time.perf_counter()
+        motion = align(read_metaimage(here.path), read_metaimage(there.path))
+        seconds = round(time.perf_counter() - started, 2)
+    service.store.keep_registration(current.record, prior.record, motion.to_json())
+    return motion, seconds
+
+
+def _seen(scan: MarkedScan) -> list[Seen]:
+    return [
+        Seen(item.mark.id, item.mark.center_xyz_mm, item.mark.diameter_mm, round(item.volume_mm3, 1))
+        for item in scan.reported
+    ]
+
+
+def _moved(seen: Seen, motion: RigidMotion) -> Seen:
+    x, y, z = motion.to_fixed(seen.center_xyz_mm).round(3).tolist()
+    return Seen(seen.id, (x, y, z), seen.diameter_mm, seen.volume_mm3)
+
+
+def _pair(pair: Pair, days: int | None) -> Json:
+    doubling = pair.doubling_time_days(days)
+    return {
+        "now": asdict(pair.now),
+        "prior": asdict(pair.prior),
+        "distance_mm": round(pair.distance_mm, 1),
+        "diameter_change_mm": round(pair.diameter_change_mm, 1),
+        "volume_change_percent": round(pair.volume_change_percent, 1),
+        "has_grown": pair.has_grown,
+        "doubling_time_days": None if doubling is None else round(doubling),
+    }
+
+
+def _category_of_new(seen: Seen) -> Json:
+    category = category_of(seen.diameter_mm, NEW)
+    return category_words({"occasion": category.occasion, "value": category.value})

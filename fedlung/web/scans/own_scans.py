@@ -1,0 +1,65 @@
+"""What all views of scans share: the asking person's own hospital, and bodies in JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import request
+from flask_babel import gettext
+from werkzeug.exceptions import BadRequest
+
+from fedlung.errors import InvalidInput
+from fedlung.stores.audit import Action
+from fedlung.stores.hospital_store import HospitalStore
+from fedlung.web.scans.refusal_words import in_words
+from fedlung.web.services import services
+from fedlung.web.sessions import signed_in_user
+
+
+def own_store() -> HospitalStore:
+    """The stores of the person's own hospital: whatever id is asked for, it is looked up there only.
+
+    Raises:
+        NotFound: the hospital has no folder.
+    """
+    return services().scans.hospital(signed_in_user().hospital_id or "")
+
+
+def json_object() -> dict[str, Any]:
+    """The body. Raises BadRequest where it is no JSON object."""
+    payload = request.get_json()
+    if not isinstance(payload, dict):
+        raise BadRequest
+    return payload
+
+
+def only_fields(payload: Mapping[str, Any], *names: str) -> None:
+    """Raises InvalidInput for a field that is not known."""
+    unknown = sorted(set(payload) - set(names))
+    if unknown:
+        raise InvalidInput(fields={unknown[0][:80]: gettext("This field is not known.")})
+
+
+def flag(payload: Mapping[str, Any], name: str) -> bool | None:
+    """True or false, None where it is missing. Raises InvalidInput for anything else."""
+    value = payload.get(name)
+    if value is not None and not isinstance(value, bool):
+        raise InvalidInput(fields={name: gettext("Yes or no is needed.")})
+    return value
+
+
+def sentence(text: str, values: Mapping[str, Any]) -> str:
+    """A sentence that was made elsewhere, in the reader's language where there is a translation."""
+    translated = str(gettext(text)) if text else ""
+    if not values:
+        return translated if translated != text else in_words(text)
+    try:
+        return translated % dict(values)
+    except (KeyError, TypeError, ValueError):
+        return text
+
+
+def note_deed(deed: Action, target: str, **details: Any) -> None:
+    user = signed_in_user()
+    services().audit.append(user.username, deed, target, details, user.hospital_id or "")

@@ -1,0 +1,43 @@
+/* Files to take away: written by the server from the marks as they are saved, so what is not saved yet is saved first. */
+
+import { byId, fill, h, icon } from "../dom.js";
+import { t } from "../i18n.js";
+import { attempt } from "../toasts.js";
+import { predictionPath } from "./following.js";
+
+const FORMATS = [
+  { id: "csv", action: "/export.csv", sign: "file-csv", name: "CSV" },
+  { id: "json", action: "/export.json", sign: "file", name: "JSON" },
+  { id: "pdf", action: "/export.pdf", sign: "file-pdf", name: "PDF" },
+  { id: "seg", action: "/export/seg.dcm", sign: "file-medical", name: "DICOM SEG", dicom: true },
+  { id: "sr", action: "/export/sr.dcm", sign: "file-medical", name: "DICOM SR", dicom: true },
+];
+
+export class Exports {
+  /**
+   * @param {string} predictionId
+   * @param {{threshold: () => number, isClean: () => boolean, flush: () => Promise<void>}} page
+   */
+  constructor(predictionId, page) {
+    this.predictionId = predictionId;
+    this.page = page;
+  }
+
+  show({ has_original_dicom: isDicom }) {
+    const shown = FORMATS.filter(({ dicom }) => !dicom || isDicom);
+    fill(byId("exports"), shown.map((format) => this.#link(format)));
+    byId("no-dicom").hidden = Boolean(isDicom);
+  }
+
+  #link({ id, action, sign, name }) {
+    const link = h("a.button.button-small", { href: predictionPath(this.predictionId, action), download: "", "data-testid": `export-${id}`, "aria-label": t("predict.export_as", { format: name }) }, icon(sign), name);
+    link.addEventListener("click", async (event) => {
+      link.href = `${predictionPath(this.predictionId, action)}?threshold=${this.page.threshold()}`;
+      if (this.page.isClean()) return;
+      event.preventDefault();
+      const isSaved = await attempt(null, () => this.page.flush().then(() => true));
+      if (isSaved) h("a", { href: link.href, download: "" }).click();
+    });
+    return link;
+  }
+}

@@ -1,0 +1,117 @@
+"""Versions of marks: whose they are, who was quicker, and that none is lost."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fedlung.errors import Conflict, UnreadableStore
+from fedlung.stores.prediction_marks import ACCEPTED, MODEL, READER, REJECTED, Mark, MarkStore, MarkVersion
+
+CANDIDATES = [{"id": f"m{n}", "center_xyz_mm": [n, 0.0, 0.0], "diameter_mm": 5.0} for n in (1, 2)]
+OWN = Mark("r1", READER, (0.0, 1.0, 2.0), 6.0, ACCEPTED)
+
+
+class Desk:
+    """A store, a folder, and somebody who saves."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.store = folder, MarkStore()
+
+    def newest(self) -> MarkVersion:
+        return self.store.newest(self.folder, CANDIDATES)
+
+    def save(self, items: Sequence[Mark], read: int | None = None, **more: Any) -> MarkVersion:
+        asked = {"first_read_declared": False, "author": "li", **more}
+        return self.store.save(self.folder, CANDIDATES, self.newest().version if read is None else read, items, **asked)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
+
+
+def test_version_0_is_the_models(desk: Desk) -> None:
+    first = desk.newest()
+    assert (first.version, first.author, first.first_read_declared) == (0, "", False)
+    assert [(mark.id, mark.source, mark.status, mark.author) for mark in first.items] == [
+        ("m1", MODEL, "open", ""),
+        ("m2", MODEL, "open", ""),
+    ]
+    assert not (desk.folder / "marks").exists()
+
+
+def test_only_what_changed_is_signed(desk: Desk) -> None:
+    one, two = desk.newest().items
+    desk.save([replace(one, status=ACCEPTED), two, OWN])
+    saved = desk.save([replace(m, status=REJECTED) if m.id == "m2" else m for m in desk.newest().items], author="wang")
+    assert {mark.id: mark.author for mark in saved.items} == {"m1": "li", "m2": "wang", "r1": "li"}
+    assert saved == desk.newest()
+    assert saved.counts() == {"open": 0, "accepted": 2, "rejected": 1, "added": 1}
+
+
+def test_a_browser_cannot_sign_for_others(desk: Desk) -> None:
+    one, two = desk.newest().items
+    saved = desk.save([replace(one, status=ACCEPTED, author="boss", time="2001"), replace(two, author="boss")])
+    assert [mark.author for mark in saved.items] == ["li", ""]
+
+
+def test_marks_of_the_model_that_are_not_sent_stay(desk: Desk) -> None:
+    one, _ = desk.newest().items
+    desk.save([replace(one, status=REJECTED), OWN])
+    saved = desk.save([])
+    assert {mark.id: mark.status for mark in saved.items} == {"m1": REJECTED, "m2": "open"}  # an own mark can go
+
+
+def test_of_two_who_read_the_same_version_one_wins(desk: Desk) -> None:
+    outcomes: list[str] = []
+    start = threading.Barrier(8)
+
+    def save(number: int) -> None:
+        start.wait()
+        try:
+            desk.save([replace(OWN, comment=str(number))], read=0)
+            outcomes.append("saved")
+        except Conflict:
+            outcomes.append("conflict")
+
+    threads = [threading.Thread(target=save, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == ["conflict"] * 7 + ["saved"]
+    assert desk.newest().version == 1
+
+
+def test_a_declared_first_read_stays_declared(desk: Desk) -> None:
+    desk.save([], first_read_declared=True)
+    assert desk.save([]).first_read_declared is True
+
+
+def test_every_version_is_kept(desk: Desk) -> None:
+    desk.save([OWN])
+    desk.save([replace(OWN, comment="second thought")], author="wang")
+    found = desk.store.history(desk.folder)
+    assert [(entry["version"], entry["author"], entry["added"]) for entry in found] == [(1, "li", 1), (2, "wang", 1)]
+
+
+def test_a_damaged_version_is_said_and_the_older_one_is_not_shown_instead(desk: Desk) -> None:
+    desk.save([OWN])
+    desk.save([])
+    (desk.folder / "marks" / "000002.json").write_bytes(b"")
+    with pytest.raises(UnreadableStore):
+        desk.newest()
+    with pytest.raises(UnreadableStore):
+        desk.save([], read=1)
+
+
+@pytest.mark.parametrize("change", [{"source": "nobody"}, {"status": "perhaps"}])
+def test_marks_make_sense(change: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="must be one of"):
+        replace(OWN, **change)
