@@ -6,20 +6,26 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 from fedlung.accounts.accounts import Accounts
 from fedlung.accounts.passwords import PasswordHasher
 from fedlung.accounts.throttle import SignInThrottle
 from fedlung.stores.audit import AuditLog
+from fedlung.stores.fallback import users
 from fedlung.stores.fallback.sync import UserSync
 from fedlung.stores.fallback.users import FallbackUserStore
+from fedlung.stores.supabase import connection
 from fedlung.stores.supabase.connection import SupabaseConnection
 from fedlung.stores.supabase.users import SupabaseUserStore
 from fedlung.stores.users import ADMIN, CLINICIAN, STAFF, User, new_user
 from tests.accounts_pair import DAY_SECONDS, accounts_pair
 from tests.supabase_stack import SupabaseStack
+from tests.web.browsers import wait_until
 
 PASSWORD = "a canary sings"
 SLOW_SECONDS = 2.0
+PATIENCE_SECONDS = 20.0
 
 # Everything that can keep Supabase from answering in time.
 FAULTS: Mapping[str, Callable[[SupabaseStack], None]] = {
@@ -34,6 +40,13 @@ FAULTS: Mapping[str, Callable[[SupabaseStack], None]] = {
     "PostgREST killed": lambda supa: supa.kill_rest(),
     "PostgREST frozen": lambda supa: supa.freeze_rest(),
 }
+
+
+def be_patient(patch: pytest.MonkeyPatch) -> None:
+    """For tests that are not about time: a busy machine is no outage."""
+    patch.setattr(users, "PATIENCE_SECONDS", PATIENCE_SECONDS)
+    patch.setattr(connection, "READ_SECONDS", PATIENCE_SECONDS)
+    patch.setattr(connection, "CONNECT_SECONDS", PATIENCE_SECONDS)
 
 
 @cache
@@ -95,6 +108,15 @@ class SupabaseWorld:
     def edits_there(self, username: str, assignment: str) -> None:
         """As somebody does in Supabase's own table editor."""
         self.supa.sql(f"update users set {assignment} where username = '{username}'")
+
+    def comes_back(self) -> None:
+        """Supabase is well again, and the accounts have noticed: perhaps not at once on a busy machine."""
+        self.supa.heal()
+        wait_until(self._is_up, "Supabase is found to be back")
+
+    def _is_up(self) -> bool:
+        self.sync.step()
+        return self.users.breaker.is_up
 
     def close(self) -> None:
         self.connection.close()

@@ -138,6 +138,8 @@ PREDICTIONS: dict[str, Any] = {
     "predict.total": lazy_gettext("In all"),
     # Beside a prior scan
     "predict.prior_help": lazy_gettext("A scan that no model has read yet is read first."),
+    "predict.priors_same": lazy_gettext("Of the same patient"),
+    "predict.priors_other": lazy_gettext("Patient not known, or another one"),
     "predict.no_prior": lazy_gettext("Your hospital has no other scan that could be a prior one."),
     "predict.comparing": lazy_gettext("The scans are being laid upon each other; this takes some seconds…"),
     "predict.prior_failed": lazy_gettext("The prior scan could not be read: {reason}"),

@@ -11,6 +11,7 @@ import { applyFilter, sortRows } from "./tables.js";
 import { attempt, toast } from "./toasts.js";
 import { learnNames, modelName } from "./words.js";
 
+const WARM_AFTER_MS = 400; // not for every scan that the arrow keys pass by
 const RESCAN_SECONDS = 60; // staff may have brought new scans meanwhile
 const readingPath = ({ id }) => `/inference/${encodeURIComponent(id)}`;
 const form = byId("reading-form");
@@ -91,6 +92,21 @@ function showChoice() {
   for (const id of ["run", "enqueue"]) byId(id).disabled = !scan || !byId("model").value;
 }
 
+let warming = 0;
+
+/** While the person looks at the models, the server unpacks the slices that will be seen first. */
+function warmSoon() {
+  clearTimeout(warming);
+  const scan = chosenScan();
+  if (scan) warming = setTimeout(() => warm(scan).catch(() => {}), WARM_AFTER_MS); // the page does without
+}
+
+async function warm({ scan_id: id }) {
+  const path = `/api/scans/${encodeURIComponent(id)}`;
+  const { geometry, slab_slices: slices } = await api.get(path);
+  if (geometry) await fetch(`${path}/volume?slab=${Math.floor(Math.floor(geometry.shape_zyx[0] / 2) / slices)}`);
+}
+
 // --- run -----------------------------------------------------------------------------------------------------
 
 /** Ask for a reading; `goes`: show it at once, else it waits in the queue while more scans are chosen. */
@@ -168,7 +184,10 @@ function hear(event) {
 }
 
 byId("model").addEventListener("change", showOrigin);
-form.addEventListener("change", showChoice);
+form.addEventListener("change", ({ target }) => {
+  showChoice();
+  if (target.name === "scan") warmSoon();
+});
 form.addEventListener("submit", (event) => {
   event.preventDefault();
   run(byId("run"), true);

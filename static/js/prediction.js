@@ -56,11 +56,12 @@ async function showScan() {
   const scan = await attempt(null, () => api.get(`/api/scans/${encodeURIComponent(scanId)}`));
   if (!scan) return;
   byId("scan-title").textContent = scan.label || scan.scan_id;
-  if (!scan.geometry) return; // nobody can read it, and the reading says why
+  if (!scan.geometry) return void (document.querySelector(".reading-desk").hidden = true); // the reading says why
   const { spacing_zyx_mm: spacing, shape_zyx: shape } = scan.geometry;
   const size = [...spacing].reverse().map((value) => number(value, 2)).join(" × ");
   byId("scan-facts").textContent = t("predict.scan_facts", { size, slices: number(shape[0]) });
   exports.show(scan);
+  comparison.showPriors(scan);
   await attempt(null, () => viewer.open(scan));
   show();
 }
@@ -94,7 +95,6 @@ function showFound(found) {
   showFacts(found);
   showOffer(found.offers.at(-1));
   saver.take(found.marks);
-  comparison.showPriors();
 }
 
 // --- marks: what people do -----------------------------------------------------------------------------------
@@ -154,7 +154,8 @@ function threshold() {
 }
 
 /** Second reader: what the model says stays hidden until the person has read the scan. */
-const isHidden = () => byId("second-reader").checked && !history.state.isDeclared;
+const isHidden = () => byId("second-reader").checked && !isDeclared();
+const isDeclared = () => history.state.isDeclared || saver.isDeclared;
 
 function onState(state) {
   saver.want(state);
@@ -172,7 +173,7 @@ function show() {
   if (chosen) table.reveal(chosen);
   viewer.setMarks(rows.map(asMark));
   byId("first-read").hidden = !hidden;
-  byId("second-reader").disabled = history.state.isDeclared;
+  byId("second-reader").disabled = isDeclared();
   byId("threshold-box").hidden = !prediction || hidden;
   if (prediction) showWords(found.numBelow, hidden);
   showThreshold();

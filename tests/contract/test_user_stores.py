@@ -18,6 +18,7 @@ from fedlung.stores.supabase.users import SupabaseUserStore
 from fedlung.stores.users import ADMIN, CLINICIAN, STAFF, User, UserStore, new_user
 from tests.accounts_pair import accounts_pair
 from tests.supabase_stack import SupabaseStack
+from tests.supabase_world import be_patient
 
 Opener = Callable[[], UserStore]
 
@@ -49,7 +50,8 @@ def project(request: pytest.FixtureRequest) -> SupabaseStack:
 
 
 @pytest.fixture
-def connection(supa: SupabaseStack) -> Iterator[SupabaseConnection]:
+def connection(supa: SupabaseStack, monkeypatch: pytest.MonkeyPatch) -> Iterator[SupabaseConnection]:
+    be_patient(monkeypatch)
     made = SupabaseConnection(supa.url, supa.secret_key)
     yield made
     made.close()

@@ -81,10 +81,10 @@ def _group(staff: Visitor) -> Any:
     return group
 
 
-def ends_of_circle(page: Page) -> dict[str, float]:
-    """Of the only accepted mark, on the axial canvas: left, right, top, bottom, in pixels of the page."""
+def ends_of_circle(page: Page, plane: str = "axial") -> dict[str, float]:
+    """Of the only accepted mark, on the canvas of a plane: left, right, top, bottom, in pixels of the page."""
     page.evaluate("new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))")
-    ends: dict[str, float] = page.evaluate(CIRCLE, ["axial", *ACCEPTED_COLOUR])
+    ends: dict[str, float] = page.evaluate(CIRCLE, [plane, *ACCEPTED_COLOUR])
     return ends
 
 

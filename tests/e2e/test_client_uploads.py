@@ -81,8 +81,8 @@ def test_a_drop_beside_the_zone_changes_nothing(server: WebServer, browser: Brow
 def test_a_scan_comes_in_by_keyboard_in_chinese(server: WebServer, browser: Browser, phantom: Path) -> None:
     staff = Visitor(browser, server.url, "zh", "dark").sign_in("staff_b")
     page = staff.opens("/client")
-    tab_to(page, "[data-testid=choose-files]")
     with page.expect_file_chooser() as chooser:
+        tab_to(page, "[data-testid=choose-files]")
         page.keyboard.press("Enter")
     chooser.value.set_files([phantom, next(path for path in phantom.parent.glob(f"{phantom.stem}.*raw"))])
     expect(page.get_by_test_id("upload-group")).to_have_count(1)

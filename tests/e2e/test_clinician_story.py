@@ -7,6 +7,7 @@ one of those that the shipped model was trained on: this shows that the page wor
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,7 @@ def test_a_clinician_reads_a_real_scan(server: WebServer, browser: Browser, real
     prediction = the_model_is_run(clinician, scan)
     truths = nodules(real_ct)
     mark = a_known_nodule_is_marked(clinician, prediction, truths)
-    the_slider_hides_and_shows(clinician.page, mark)
+    the_slider_hides_and_shows(clinician.page, mark, found_by(clinician, prediction)["operating_points"])
     the_circle_covers_the_nodule(clinician.page, mark, truths)
     marks_are_judged_added_and_undone(clinician, prediction, mark)
     all_files_say_the_same(clinician, prediction)
@@ -127,18 +128,28 @@ def _covers(mark: Any, truth: tuple[float, float, float]) -> bool:
     return bool(math.dist(mark["center_xyz_mm"], truth) < mark["diameter_mm"] / 2)
 
 
-def the_slider_hides_and_shows(page: Page, mark: Any) -> None:
+def the_slider_hides_and_shows(page: Page, mark: Any, points: list[Any]) -> None:
     slider, row = page.get_by_test_id("threshold"), page.get_by_test_id(f"mark-{mark['id']}")
     meaning = page.get_by_test_id("threshold-meaning")
-    expect(meaning).to_contain_text("about 1 false mark per scan, sensitivity 0.74 (3 scans)")
+    default, strictest = (
+        min(points, key=lambda point: abs(point["threshold"] - value)) for value in (_percent(page), 1)
+    )
+    told = re.search(r"about ([\d.]+) false marks? per scan, sensitivity ([\d.]+) \((\d+) scans", meaning.inner_text())
+    assert told is not None
+    assert (float(told[1]), float(told[3])) == (default["fp_per_scan"], default["num_scans"])
+    assert abs(float(told[2]) - default["sensitivity"]) <= 0.0051  # two digits are shown
     slider.fill("1")
     expect(row).to_have_count(0)
     expect(page.get_by_test_id("marks-words")).to_contain_text("does not mean that there are no nodules")
-    expect(meaning).to_contain_text("fewer than 1 false mark")
+    expect(meaning).to_contain_text(f"fewer than {strictest['fp_per_scan']:g} false mark")
     slider.fill(str(math.floor(100 * mark["probability"]) / 100))
     expect(row).to_be_visible()
     page.get_by_test_id("threshold-reset").click()
     expect(row).to_be_visible()
+
+
+def _percent(page: Page) -> float:
+    return float(page.get_by_test_id("threshold-value").inner_text().rstrip("%")) / 100
 
 
 def the_circle_covers_the_nodule(page: Page, mark: Any, truths: list[tuple[float, float, float]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -79,8 +80,7 @@ def test_what_is_written_meanwhile_is_sent_once(world: SupabaseWorld, fault: str
     world.sync.step()
     assert world.users.standing().waiting == 4  # it is still away
     before = {name: world.here(name) for name in world.people}
-    world.supa.heal()
-    world.sync.step()
+    world.comes_back()
     standing = world.users.standing()
     assert (standing.health.state, standing.waiting, standing.decisions) == (State.UP, 0, ())
     for name, user in before.items():
@@ -99,8 +99,7 @@ def test_account_whose_answer_was_lost_is_there_once(world: SupabaseWorld, name:
             world.users.add(user)
     else:
         assert world.users.add(user) == world.users.by_id(user.id) == user
-    world.supa.heal()
-    world.sync.step()
+    world.comes_back()
     assert len(rows(world.supa)) == len(set(rows(world.supa))) == (4 if name == "kept" else 3)
     assert world.users.standing().waiting == 0
 
@@ -154,8 +153,7 @@ def test_outbox_survives_a_restart(world: SupabaseWorld) -> None:
     world.restart()
     assert world.here("staff_a") == changed
     assert not world.users.breaker.is_up  # before anybody asks
-    world.supa.heal()
-    world.sync.step()
+    world.comes_back()
     assert world.there("staff_a").display_name == "While away"
 
 
@@ -169,8 +167,7 @@ def test_killed_between_outbox_and_copy(world: SupabaseWorld, monkeypatch: pytes
             change_while_away(world)
     world.restart()
     assert world.here("staff_a").display_name == "While away"
-    world.supa.heal()
-    world.sync.step()
+    world.comes_back()
     assert (world.there("staff_a").display_name, world.there("staff_a").version) == ("While away", 2)
 
 
@@ -257,3 +254,25 @@ def test_more_accounts_than_a_page_are_all_copied(world: SupabaseWorld) -> None:
     )
     world.users.look_at_all()
     assert len(world.users.all()) == 1500 + len(world.people)
+
+
+# --- nothing secret gets out ---------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_neither_hashes_nor_the_key_are_logged(world: SupabaseWorld, caplog: pytest.LogCaptureFixture) -> None:
+    canary = new_user("canary", "Canary", "hash-of-the-canary", STAFF, "hospital_a")
+    said = []
+    with caplog.at_level(logging.DEBUG):
+        world.users.add(canary)
+        for breaks in FAULTS.values():
+            breaks(world.supa)
+            user = world.users.by_username("canary")
+            assert user is not None
+            world.users.replace(user)
+            world.sync.step()
+            said.append(str(world.users.standing()))
+            world.comes_back()
+    for secret in ("hash-of-the-canary", world.supa.secret_key):
+        assert secret not in caplog.text + "".join(said)
+        assert secret not in repr(world.connection) + repr(world.users)

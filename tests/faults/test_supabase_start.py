@@ -14,6 +14,12 @@ from fedlung.settings import Settings
 from fedlung.stores.json_users import JsonUserStore
 from fedlung.stores.users import STAFF, new_user
 from tests.supabase_stack import SupabaseStack
+from tests.supabase_world import be_patient
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    be_patient(monkeypatch)
 
 
 def settings(folder: Path, supa: SupabaseStack | None, **more: str) -> Settings:

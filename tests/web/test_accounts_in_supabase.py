@@ -17,6 +17,7 @@ from fedlung.stores.fallback.users import FallbackUserStore
 from fedlung.web.live.streams import Stream
 from fedlung.web.services import Services
 from tests.supabase_stack import SupabaseStack
+from tests.supabase_world import be_patient
 from tests.web.conftest import HOSPITALS, PASSWORD, SignedIn, csrf_token
 
 pytestmark = pytest.mark.slow
@@ -24,8 +25,9 @@ AWAY, MISCONFIGURED = "database of accounts does not answer", "database of accou
 
 
 @pytest.fixture
-def settings(tmp_path: Path, supa: SupabaseStack) -> Settings:
+def settings(tmp_path: Path, supa: SupabaseStack, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """In place of the accounts in a file; a hospital's folder is enough to belong to it."""
+    be_patient(monkeypatch)
     for hospital in HOSPITALS:
         (tmp_path / "data" / hospital / "scans").mkdir(parents=True)
     there = {"SUPABASE_URL": supa.url, "SUPABASE_SECRET_KEY": supa.secret_key}

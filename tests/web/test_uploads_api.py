@@ -194,6 +194,8 @@ def test_a_scan_comes_in_and_a_second_time_it_is_known(
     assert (scan["scan_id"], scan["state"], scan["is_ready"]) == (done["results"][0]["scan_id"], "checked", False)
     assert (scan["label"], scan["uploaded_as"]) == ("CT 0001", "Zhang San.mhd")
     assert staff.browser.get(scan["thumbnail"]).data[:4] == b"\x89PNG"
+    middle = staff.browser.get(f"/api/scans/{scan['scan_id']}").get_json()["slabs"] // 2
+    assert [path.name for path in (settings.data / "cache" / "volumes").glob("*/*")] == [f"{middle}.gz"]
 
     staff.send(files, "g2")
     services.scans.intake.work_once()

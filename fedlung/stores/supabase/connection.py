@@ -180,7 +180,8 @@ def _new_client(url: str, key: str) -> Client:
     session = httpx.Client(
         timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS, pool=CONNECT_SECONDS),
         http2=False,
-        limits=httpx.Limits(max_connections=10, keepalive_expiry=10),
+        # More than are ever needed: to make room, httpcore 1.0.9 may close a connection in use (httpcore issue 1110).
+        limits=httpx.Limits(max_connections=1000, keepalive_expiry=10),
         event_hooks={"response": [_check_status]},
     )
     try:

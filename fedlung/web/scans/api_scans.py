@@ -162,7 +162,8 @@ def _listing(store: HospitalStore) -> ScanList:
 
 def _full_json(store: HospitalStore, scan_id: str) -> dict[str, Any]:
     header = store.scans.path(scan_id)
-    found = _listing(store).one(scan_id)
+    listing = _listing(store)
+    found = {**listing.one(scan_id), "same_patient": listing.same_patient(scan_id)}
     try:
         geometry = lps_geometry(read_header(header).geometry)
     except BadScan:  # refused, as its checks say

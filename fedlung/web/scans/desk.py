@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from fedlung.errors import BadScan
+from fedlung.imaging.metaimage_header import read_header
 from fedlung.imaging.prepared_cache import forget_prepared
 from fedlung.settings import Settings
 from fedlung.stores.audit import AuditLog
@@ -18,7 +21,9 @@ from fedlung.stores.secret_key import secret_key
 from fedlung.web.live.hub import Hub
 from fedlung.web.scans.intake_queue import IntakeQueue
 from fedlung.web.scans.pace import Pace
-from fedlung.web.scans.volume_slabs import VolumeSlabs
+from fedlung.web.scans.volume_slabs import VolumeSlabs, lps_geometry, num_slabs
+
+logger = logging.getLogger(__name__)
 
 
 def open_desk(
@@ -79,7 +84,7 @@ class ScanDesk:
         self.secret_file = secret_file
         self.pace = Pace()
         self.volumes = VolumeSlabs(cache / "volumes")
-        self.intake = IntakeQueue(self.stores, secret_file, hub, audit, upload_ttl_seconds)
+        self.intake = IntakeQueue(self.stores, secret_file, hub, audit, upload_ttl_seconds, self.pack_middle)
 
     def stores(self) -> list[HospitalStore]:
         return [self.hospital(hospital_id) for hospital_id in self._folders.ids()]
@@ -100,6 +105,15 @@ class ScanDesk:
             return record.voxels_sha256
         status = store.scans.path(scan_id).stat()  # not looked at yet
         return hashlib.sha256(f"{scan_id} {status.st_ino} {status.st_mtime_ns}".encode()).hexdigest()
+
+    def pack_middle(self, store: HospitalStore, scan_id: str) -> None:
+        """Have the slices ready that are looked at first."""
+        header = store.scans.path(scan_id)
+        try:
+            middle = num_slabs(lps_geometry(read_header(header).geometry)) // 2
+            self.volumes.slab(header, self.voxels_key(store, scan_id), middle)
+        except (BadScan, OSError) as error:  # whoever looks at them is told
+            logger.error("slices of a scan of %s could not be packed: %s", store.hospital_id, type(error).__name__)
 
     def uncertainties(self, store: HospitalStore) -> dict[str, float | None]:
         """Scan -> how unsure the model was when it read it last."""

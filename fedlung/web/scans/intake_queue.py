@@ -46,7 +46,8 @@ class Progress:
 
 
 class IntakeQueue:
-    """``stores`` gives the stores of every hospital; ``secret_file`` holds this installation's secret for names."""
+    """``stores`` gives the stores of every hospital; ``secret_file`` holds this installation's secret for names;
+    ``prepare`` is called with each scan that was stored."""
 
     def __init__(
         self,
@@ -55,12 +56,14 @@ class IntakeQueue:
         hub: Hub,
         audit: AuditLog,
         upload_ttl_seconds: float,
+        prepare: Callable[[HospitalStore, str], None] = lambda store, scan_id: None,
     ) -> None:
         self._stores = stores
         self._secret_file = secret_file
         self._hub = hub
         self._audit = audit
         self._ttl = upload_ttl_seconds
+        self._prepare = prepare
         self._examination = Examination()
         self._wake = threading.Event()
         self._closed = threading.Event()
@@ -202,6 +205,7 @@ class IntakeQueue:
         except Conflict:  # copied there by hand at this moment
             return UploadResult(record.scan_id, record.uploaded_as, "duplicate", NAME_TAKEN)
         self._audit.append(group.by, Action.SCAN_STORED, record.scan_id, {"source": record.source}, store.hospital_id)
+        self._prepare(store, record.scan_id)
         return UploadResult(record.scan_id, record.uploaded_as, "stored", found["text"])
 
     def _next_label(self, store: HospitalStore) -> str:

@@ -57,6 +57,12 @@ class ScanList:
             "thumbnail": self._thumbnail(scan_id),
         }
 
+    def same_patient(self, scan_id: str) -> list[str]:
+        """Other scans of this hospital that are known to be of the same patient; the key itself is not told."""
+        keys = {other: record.patient_key for other, record in self._records.items() if record is not None}
+        own = keys.get(scan_id)
+        return [other for other, key in keys.items() if own and key == own and other != scan_id]
+
     def totals(self) -> Json:
         """What the scans are like, in numbers."""
         newest = [self._store.annotations.newest(scan_id) for scan_id in self._records]

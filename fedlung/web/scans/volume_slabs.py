@@ -111,9 +111,10 @@ class VolumeSlabs:
             if not path.exists():
                 start = SLAB_SLICES * number
                 voxels = self.open(header, key).voxels_zyx[start : start + SLAB_SLICES]
+                is_first = not path.parent.exists()
                 path.parent.mkdir(parents=True, exist_ok=True)
                 write_atomically(path, gzip.compress(slices_bytes(voxels), PACKING, mtime=0))
-                if number == 0:
+                if is_first:
                     self._sweep(keep=key)
         os.utime(path.parent)  # used at this moment: the last to go
         return path

@@ -24,16 +24,22 @@ export class Comparison {
     byId("compare").addEventListener("click", () => this.#compare());
   }
 
-  /** Earlier scans to choose from: every other scan of the hospital that is not known to be newer. */
-  async showPriors() {
+  /**
+   * Earlier scans to choose from, those of the same patient first: every other scan that is not known to be newer.
+   * @param {{study_date?: string, same_patient?: string[]}} own this scan
+   */
+  async showPriors(own) {
     const found = await attempt(null, () => Promise.all([api.get("/api/scans"), api.get("/api/predictions")]));
     if (!found) return;
     const [{ scans }, predictions] = found;
-    const own = scans.find((scan) => scan.scan_id === this.#scanId);
-    const others = scans.filter((scan) => scan.scan_id !== this.#scanId && scan.state !== "refused" && !(own?.study_date && scan.study_date > own.study_date));
     const newest = new Map(predictions.filter(({ state }) => state === "finished").map((one) => [one.scan_id, one.id]).reverse());
+    const isNewer = (scan) => own.study_date && scan.study_date > own.study_date;
+    const others = scans.filter((scan) => scan.scan_id !== this.#scanId && scan.state !== "refused" && !isNewer(scan));
     others.sort((one, other) => String(other.study_date).localeCompare(String(one.study_date)) || String(one.label).localeCompare(String(other.label)));
-    fill(byId("prior"), others.map((scan) => h("option", { value: newest.get(scan.scan_id) ?? "", "data-scan": scan.scan_id }, [scan.label, scan.study_date].filter(Boolean).join(" · "))));
+    const option = (scan) => h("option", { value: newest.get(scan.scan_id) ?? "", "data-scan": scan.scan_id }, [scan.label, scan.study_date].filter(Boolean).join(" · "));
+    const isSame = (scan) => (own.same_patient ?? []).includes(scan.scan_id);
+    const groups = [["predict.priors_same", others.filter(isSame)], ["predict.priors_other", others.filter((scan) => !isSame(scan))]];
+    fill(byId("prior"), groups.filter(([, members]) => members.length).map(([key, members]) => h("optgroup", { label: t(key) }, members.map(option))));
     byId("prior-choice").hidden = !others.length;
     byId("prior-words").textContent = t(others.length ? "predict.prior_help" : "predict.no_prior");
   }
@@ -46,7 +52,10 @@ export class Comparison {
       await this.#page.flush();
       const prior = option.value || (await this.#readPrior(option.dataset.scan));
       option.value = prior;
-      return api.get(`${predictionPath(this.#prediction, "/comparison")}?prior=${encodeURIComponent(prior)}&threshold=${this.#page.threshold()}`);
+      const path = `${predictionPath(this.#prediction, "/comparison")}?prior=${encodeURIComponent(prior)}&threshold=${this.#page.threshold()}`;
+      return api.get(path).catch((error) => {
+        throw new Error(error.fields?.prior ?? error.message); // why these two cannot be compared
+      });
     });
     byId("prior-words").textContent = compared ? this.#words(compared) : t("predict.prior_help");
     if (compared) fill(byId("comparison"), this.#table(compared));

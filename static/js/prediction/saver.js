@@ -30,6 +30,11 @@ export class Saver {
     return isSame(this.#wanted, this.#saved);
   }
 
+  /** A first read that was declared and saved stays declared, whatever is undone. */
+  get isDeclared() {
+    return this.#saved.isDeclared;
+  }
+
   get version() {
     return this.#version;
   }
@@ -46,7 +51,7 @@ export class Saver {
 
   /** The page's marks are these now. */
   want(state) {
-    this.#wanted = state;
+    this.#wanted = { ...state, isDeclared: state.isDeclared || this.isDeclared };
     if (this.#version === null) return;
     if (this.isClean && !this.#sending) return this.#hooks.onWord("saved");
     this.#hooks.onWord("unsaved");
@@ -73,7 +78,8 @@ export class Saver {
     const body = { version: this.#version, items: toSend(sent, this.#saved), first_read_declared: sent.isDeclared };
     try {
       const marks = await api.put(this.#path, body);
-      this.#saved = stateOf(marks);
+      // What was sent, not what came back: the server trims comments, and that is no reason to send them again.
+      this.#saved = sent;
       this.#version = marks.version;
       this.#hooks.onSaved(marks);
       if (this.isClean) this.#hooks.onWord("saved");
