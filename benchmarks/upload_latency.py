@@ -56,7 +56,7 @@ class MemoryWatch:
         self._process = process
         self._seen = [process.memory_info().rss]
         self._done = threading.Event()
-        self._thread = threading.Thread(target=self._watch)
+        self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
 
     def stop(self) -> Memory:
@@ -242,7 +242,7 @@ def _uploads(
     total = sum(pixels.stat().st_size for _, pixels in files)
     header = ("upload", "MB", "seconds", "MB/s", "server before, MiB", "at most, MiB")
     rows = [
-        _row(f"{UPLOADS} scans at once, during training", total, sending, memory),
+        _row(f"{UPLOADS} scans at once, and a training in the same process", total, sending, memory),
         _row("one file, no training", LARGE_BYTES, large, large_memory),
     ]
     return table(header, rows)
