@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import locale
 import os
 import random
 import shutil
@@ -40,6 +41,14 @@ def fixed_seeds() -> None:
     if torch is not None:
         torch.manual_seed(0)
         torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def same_locale() -> Iterator[None]:
+    """GDCM, with which some tests write DICOM, leaves the process in the C locale: no test may depend on it."""
+    before = locale.setlocale(locale.LC_ALL)
+    yield
+    locale.setlocale(locale.LC_ALL, before)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -169,7 +170,7 @@ def others_see_what_is_theirs(browser: Browser, server: WebServer, staff: Visito
     round_cells(page, 4, "done", 1)
     assert_names(page, seen=["Hospital A"], never=["Hospital B", "Hospital C"])
     clinician = Visitor(browser, server.url).sign_in("clinician_b")
-    expect(clinician.page.get_by_test_id("model-in-use")).to_contain_text(run)
+    expect(clinician.page.get_by_test_id("model")).to_have_value(re.compile(f"^{run}-r"))
     expect(clinician.page.locator("main")).to_contain_text("not for diagnosis")
     clinician.saw_nothing_wrong()
     clinician.leave()

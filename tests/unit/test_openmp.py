@@ -21,11 +21,11 @@ FRONTS = {
 SPY = """
 import builtins, os, sys
 real = builtins.__import__
-def spy(name, *rest):
+def spy(name, *rest, **named):
     if name == "torch" and "torch" not in sys.modules:
         print(os.environ.get("OMP_WAIT_POLICY"), os.environ.get("GOMP_SPINCOUNT"))
         sys.exit()
-    return real(name, *rest)
+    return real(name, *rest, **named)
 builtins.__import__ = spy
 {load}
 """

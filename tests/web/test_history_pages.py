@@ -16,7 +16,7 @@ PAGES = {  # path -> roles
     f"/history/{RUN}": {"admin", "staff", "clinician"},
     "/models": {"admin", "staff", "clinician"},
     "/client": {"staff"},
-    "/inference": {"clinician"},
+    "/inference": {"staff", "clinician"},
 }
 NAMES = {"admin": "admin", "staff": "staff_a", "clinician": "clinician_a"}
 

@@ -121,7 +121,7 @@ def test_missing_file_missing_or_foreign_checksum(tmp_path: Path) -> None:
         load_checkpoint(path, expected_architecture=None)
     save(path)
     for content, sentence in (("", "is not a checksum file"), ("0" * 64, "is damaged or was changed"), ("é", "is not")):
-        checksum_path(path).write_text(content)
+        checksum_path(path).write_text(content, encoding="utf-8")
         with pytest.raises(BadCheckpoint, match=sentence):
             load_checkpoint(path, expected_architecture=None)
     checksum_path(path).unlink()
