@@ -10,7 +10,7 @@ from fedlung.stores.annotation_versions import AnnotationVersion, ScanFinding
 from fedlung.stores.annotations import FileAnnotationStore
 from fedlung.stores.room import Limits, Room
 from fedlung.stores.scan_readiness import ScanReadiness
-from fedlung.stores.scan_records import NewScan
+from fedlung.stores.scan_records import NewScan, ScanRecord
 from fedlung.stores.scan_usage import ScanUsage
 from fedlung.stores.scans import FileScanStore
 from fedlung.stores.uploads import UploadStore
@@ -48,6 +48,12 @@ class HospitalStore:
         # First, so that no training that starts in between can take it.
         self.readiness.set_scans([scan.record.scan_id], False, scan.record.by)
         self.scans.add(scan)
+
+    def describe(self, record: ScanRecord, made: Path) -> None:
+        """Note what was found out about a scan that was copied by hand: an unusable one is not trained on any more."""
+        if not record.is_usable:
+            self.readiness.set_scans([record.scan_id], False, "")
+        self.scans.describe(record, made)
 
     def delete(self, scan_id: str) -> None:
         """The scan and everything that was made of it; what was used of it in past rounds stays noted.

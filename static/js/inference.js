@@ -37,10 +37,11 @@ async function loadModels() {
   const answer = await attempt(null, () => api.get("/api/models"));
   if (!answer) return;
   models = answer.filter(({ intact }) => intact !== false);
-  const inUse = models.find(({ promoted }) => promoted) ?? models.find((model) => model.built_in);
+  // A promoted model whose file is damaged is not silently replaced: then none is called the one in use.
+  const inUse = answer.find(({ promoted }) => promoted) ?? models.find((model) => model.built_in);
   const kept = byId("model").value;
   const name = (model) => (model === inUse ? t("predict.model_in_use", { name: modelName(model) }) : modelName(model));
-  const ordered = [inUse, ...models.filter((model) => model !== inUse)].filter(Boolean);
+  const ordered = models.toSorted((a, b) => (b === inUse) - (a === inUse));
   fill(byId("model"), ordered.map((model) => h("option", { value: model.id }, name(model))));
   if (models.some(({ id }) => id === kept)) byId("model").value = kept;
   byId("model-empty").hidden = ordered.length > 0;

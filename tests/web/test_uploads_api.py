@@ -288,6 +288,7 @@ def test_a_scan_that_was_copied_by_hand_is_looked_at(staff: Sender, services: Se
     assert (after["by hand"]["state"], after["by hand"]["source"]) == ("ready", "folder")
     assert {check["level"] for check in after["by hand"]["checks"]} <= {"ok", "warning"}
     assert (after["broken"]["state"], after["broken"]["checks"][0]["level"]) == ("refused", "error")
+    assert (after["by hand"]["is_ready"], after["broken"]["is_ready"]) == (True, False)
     assert staff.browser.get("/api/scans/broken").get_json()["geometry"] is None
 
 

@@ -230,7 +230,7 @@ class IntakeQueue:
                 for found in self._examination.run(work, job):
                     record = record_from_json(found["record"])
                     if record.scan_id in store.scans.ids():  # not deleted meanwhile
-                        store.scans.describe(record, work)
+                        store.describe(record, work)
                     new.remove(record.scan_id)
                     self._tell_new_scans(store)
                     if self._wake.is_set():  # people wait for an upload
