@@ -41,7 +41,7 @@ async function loadModels() {
   const inUse = answer.find(({ promoted }) => promoted) ?? models.find((model) => model.built_in);
   const kept = byId("model").value;
   const name = (model) => (model === inUse ? t("predict.model_in_use", { name: modelName(model) }) : modelName(model));
-  const ordered = models.toSorted((a, b) => (b === inUse) - (a === inUse));
+  const ordered = [...models].sort((a, b) => (b === inUse) - (a === inUse));
   fill(byId("model"), ordered.map((model) => h("option", { value: model.id }, name(model))));
   if (models.some(({ id }) => id === kept)) byId("model").value = kept;
   byId("model-empty").hidden = ordered.length > 0;
