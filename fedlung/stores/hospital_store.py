@@ -15,6 +15,8 @@ from fedlung.stores.scan_usage import ScanUsage
 from fedlung.stores.scans import FileScanStore
 from fedlung.stores.uploads import UploadStore
 
+THE_CHECKS = ""  # who held back a scan that nobody declared anything about
+
 
 class HospitalStore:
     """The stores of the hospital in ``folder``, one of each."""
@@ -52,7 +54,7 @@ class HospitalStore:
     def describe(self, record: ScanRecord, made: Path) -> None:
         """Note what was found out about a scan that was copied by hand: an unusable one is not trained on any more."""
         if not record.is_usable:
-            self.readiness.set_scans([record.scan_id], False, "")
+            self.readiness.set_scans([record.scan_id], False, THE_CHECKS)
         self.scans.describe(record, made)
 
     def delete(self, scan_id: str) -> None:
@@ -65,8 +67,9 @@ class HospitalStore:
         self._forget(scan_id)
 
     def is_read(self, scan_id: str, newest: AnnotationVersion) -> bool:
-        """Whether where no finding is, there is none: a scan that was copied by hand counts as read."""
-        return newest.is_read or (newest.version == 0 and scan_id not in self.readiness.now().scans)
+        """Whether where no finding is, there is none: a scan of which nobody said anything was copied by hand, read."""
+        declared = self.readiness.now().scans.get(scan_id)
+        return newest.is_read or (newest.version == 0 and (declared is None or declared.by == THE_CHECKS))
 
     def why_not_ready(self, scan_id: str) -> str:
         """What has to be done before the scan can be declared ready; empty when nothing. Raises NotFound."""

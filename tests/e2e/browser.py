@@ -39,7 +39,7 @@ FLAGS = (
 TELL_VIOLATIONS = """document.addEventListener("securitypolicyviolation", (event) =>
   console.error(`policy violated: ${event.violatedDirective} by ${event.blockedURI}`))"""
 SERVER_IS_AWAY = (
-    r"ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE|ERR_SOCKET_NOT_CONNECTED|WebSocket connection"
+    r"ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE|ERR_SOCKET_NOT_CONNECTED|ERR_CONNECTION_CLOSED|WebSocket connection"
 )
 REFUSED = r"status of 40[0-9]"  # what the server refuses, Chromium writes to the console
 
@@ -197,7 +197,7 @@ class Visitor:
     def saw_nothing_wrong(self, except_for: str = "") -> None:
         """Nothing that no page may do has happened; ``except_for`` is a pattern of what the test itself provoked."""
         wrongs = [wrong for wrong in self.wrongs if not except_for or not re.search(except_for, wrong)]
-        assert wrongs == []
+        assert wrongs == [], wrongs
 
     def leave(self) -> None:
         self.context.close()
