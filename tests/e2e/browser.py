@@ -39,7 +39,8 @@ FLAGS = (
 TELL_VIOLATIONS = """document.addEventListener("securitypolicyviolation", (event) =>
   console.error(`policy violated: ${event.violatedDirective} by ${event.blockedURI}`))"""
 SERVER_IS_AWAY = (
-    r"ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE|ERR_SOCKET_NOT_CONNECTED|ERR_CONNECTION_CLOSED|WebSocket connection"
+    r"ERR_(CONNECTION_(REFUSED|RESET|CLOSED)|EMPTY_RESPONSE|SOCKET_NOT_CONNECTED|INCOMPLETE_CHUNKED_ENCODING)"
+    r"|WebSocket connection|status of 503"
 )
 REFUSED = r"status of 40[0-9]"  # what the server refuses, Chromium writes to the console
 
