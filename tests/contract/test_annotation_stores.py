@@ -5,7 +5,6 @@ What both promise is on disk.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
@@ -16,6 +15,7 @@ from fedlung.errors import Conflict, UnreadableStore
 from fedlung.imaging.annotations import COLUMNS, read_findings
 from fedlung.stores.annotation_versions import Change, ScanFinding
 from fedlung.stores.annotations import AnnotationStore, FileAnnotationStore
+from tests.at_once import run_together
 
 Stores = Callable[[], AnnotationStore]
 HEADER = ",".join(COLUMNS) + "\n"
@@ -78,21 +78,16 @@ def test_of_two_who_read_the_same_version_one_gets_a_conflict(store: Stores, tmp
 
 
 def test_of_eight_who_save_at_once_one_wins(store: Stores) -> None:
-    together, outcomes = threading.Barrier(8), []
+    outcomes = []
 
     def save(number: int) -> None:
-        together.wait()
         try:
             store().save("scan", 0, [a_finding(number)], is_read=True, origin="click", author=f"person {number}")
             outcomes.append("saved")
         except Conflict:
             outcomes.append("conflict")
 
-    threads = [threading.Thread(target=save, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    run_together(save, 8)
     assert sorted(outcomes) == ["conflict"] * 7 + ["saved"]
     assert len(store().history("scan")) == 1
 

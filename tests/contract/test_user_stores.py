@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from fedlung.stores.supabase.connection import SupabaseConnection
 from fedlung.stores.supabase.users import SupabaseUserStore
 from fedlung.stores.users import ADMIN, CLINICIAN, STAFF, User, UserStore, new_user
 from tests.accounts_pair import accounts_pair
+from tests.at_once import run_together
 from tests.supabase_stack import SupabaseStack
 from tests.supabase_world import be_patient
 
@@ -165,12 +165,11 @@ def test_replacing_nobody_is_refused(store: UserStore) -> None:
 def test_of_many_changes_to_one_version_exactly_one_wins(opener: Opener) -> None:
     """Twelve threads read the same version and write it at the same moment."""
     user = opener().add(a_user("dr.li"))
-    store, start = opener(), threading.Barrier(12)
+    store = opener()
     won: list[User] = []
     lost: list[Conflict] = []
 
     def change(number: int) -> None:
-        start.wait()
         try:
             won.append(store.replace(replace(user, display_name=f"writer {number}")))
         except Conflict as error:
@@ -182,10 +181,9 @@ def test_of_many_changes_to_one_version_exactly_one_wins(opener: Opener) -> None
 
 
 def test_of_many_who_take_one_name_exactly_one_gets_it(store: UserStore) -> None:
-    start, refused = threading.Barrier(8), []
+    refused = []
 
     def add(number: int) -> None:
-        start.wait()
         try:
             store.add(a_user("dr.li"))
         except Conflict as error:
@@ -206,11 +204,3 @@ def test_changes_to_different_people_at_once_are_all_kept(opener: Opener) -> Non
 
     run_together(rename, len(users))
     assert {(user.display_name, user.version) for user in opener().all()} == {("step 4", 6)}
-
-
-def run_together(work: Callable[[int], None], count: int) -> None:
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()

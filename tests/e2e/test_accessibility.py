@@ -15,7 +15,6 @@ from tests.e2e.browser import (
     REFUSED,
     Visitor,
     WebServer,
-    chromium,
     is_live,
     run_state,
     small_hospitals,
@@ -43,12 +42,6 @@ class World:
     url: str
     finished: str
     paused: str
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,6 @@ from tests.e2e.browser import (
     SERVER_IS_AWAY,
     Visitor,
     WebServer,
-    chromium,
     empty_hospitals,
     is_live,
     run_state,
@@ -37,12 +36,6 @@ CUT_AT = 40  # per cent
 LONG_MS = 14 * PATIENCE_MS  # reading and checking a whole CT beside other work
 HEADER = "seriesuid,coordX,coordY,coordZ,diameter_mm\n"
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture

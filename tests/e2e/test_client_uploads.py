@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from fedlung.imaging.phantom import write_hospitals
-from tests.e2e.browser import REFUSED, Visitor, WebServer, chromium, empty_hospitals, is_live, tab_to
+from tests.e2e.browser import REFUSED, Visitor, WebServer, empty_hospitals, is_live, tab_to
 
 HOSTILE = """<img src=x onerror="alert('file')">\u202egnp.mha"""
 DROP = """([zone, files]) => {
@@ -20,12 +20,6 @@ DROP = """([zone, files]) => {
     zone.dispatchEvent(new DragEvent(type, { dataTransfer: transfer, bubbles: true, cancelable: true }));
 }"""
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from fedlung.imaging.annotations import read_findings
-from tests.e2e.browser import Visitor, WebServer, chromium, empty_hospitals
+from tests.e2e.browser import Visitor, WebServer, empty_hospitals
 from tests.e2e.clinician_files import NOTICE, all_files_say_the_same
 from tests.e2e.clinician_scan import (
     LONG_MS,
@@ -32,12 +32,6 @@ from tests.e2e.clinician_visits import everybody_can_use_the_pages, others_see_n
 PATIENT = "LIDC-IDRI-0005"
 RIM_MM = 1.0  # of a circle: half a line and a pixel
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from fedlung.imaging.preprocessing import prepare_piece
 from fedlung.imaging.resampling import reorient_to_lps
 from fedlung.stores.hospitals import HospitalFolders
 from fedlung.stores.predictions import PredictionRecord, PredictionStore, now
-from tests.e2e.browser import Visitor, WebServer, chromium, empty_hospitals
+from tests.e2e.browser import Visitor, WebServer, empty_hospitals
 from tests.e2e.clinician_scan import ends_of_circle
 from tests.e2e.viewer_world import (
     BALL_DIAMETER_MM,
@@ -33,12 +33,6 @@ from tests.e2e.viewer_world import (
 MODEL = {"id": "drawn", "name": "Drawn by a test", "sha256": "0" * 64, "operating_points": [], "validation": {}}
 TURNED = ["flipped", "oblique", "upside-down"]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

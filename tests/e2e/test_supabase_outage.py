@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.browser import PASSWORD, SERVER_IS_AWAY, Visitor, WebServer, chromium, empty_hospitals, is_live
+from tests.e2e.browser import PASSWORD, SERVER_IS_AWAY, Visitor, WebServer, empty_hospitals, is_live
 from tests.supabase_stack import SupabaseStack
 from tests.web.browsers import wait_until
 
@@ -19,12 +19,6 @@ GONE_WITHIN_SECONDS = 30.0
 SIGN_IN_SECONDS = 1.5
 AWAY = re.compile("The database of accounts does not answer")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-
-
-@pytest.fixture
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture

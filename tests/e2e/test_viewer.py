@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from fedlung.imaging.geometry import FloatArray
-from tests.e2e.browser import PATIENCE_MS, REFUSED, Visitor, WebServer, chromium, empty_hospitals, tab_to
+from tests.e2e.browser import PATIENCE_MS, REFUSED, Visitor, WebServer, empty_hospitals, tab_to
 from tests.e2e.test_accessibility import violations
 from tests.e2e.viewer_world import (
     BALL_DIAMETER_MM,
@@ -31,12 +31,6 @@ from tests.e2e.viewer_world import (
 )
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,6 @@ from tests.e2e.browser import (
     REFUSED,
     Visitor,
     WebServer,
-    chromium,
     empty_hospitals,
     is_live,
     printed_passwords,
@@ -33,12 +32,6 @@ REFUSED_PAGES = {
 }
 OWN = "a password of my own choosing"
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,6 @@ from tests.e2e.browser import (
     SERVER_IS_AWAY,
     Visitor,
     WebServer,
-    chromium,
     confirm,
     is_live,
     round_cells,
@@ -26,12 +25,6 @@ from tests.e2e.browser import (
 
 HOSPITALS = 3
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,6 @@ from PIL.Image import Image
 from fedlung.accounts.permissions import DETECT_NODULES
 from fedlung.errors import BadScan, Conflict, InvalidInput, NotFound
 from fedlung.imaging.metaimage import read_metaimage
-from fedlung.reports.dicom_export import to_seg, to_sr
 from fedlung.reports.dicom_source import DicomSource, read_source
 from fedlung.reports.marked_scan import MarkedScan, marked_scan
 from fedlung.reports.nodule_pictures import picture_of
@@ -68,6 +67,9 @@ def as_pdf(prediction_id: str) -> ResponseReturnValue:
 @blueprint.get("/<prediction_id>/export/seg.dcm")
 @access(DETECT_NODULES)
 def as_seg(prediction_id: str) -> ResponseReturnValue:
+    # Here and not above, as below: highdicom takes a quarter of a second of every start.
+    from fedlung.reports.dicom_export import to_seg
+
     scan = _marked(prediction_id)
     return _given(scan, to_seg(scan, _source(scan), _mask(scan)), DICOM, "seg.dcm")
 
@@ -75,6 +77,8 @@ def as_seg(prediction_id: str) -> ResponseReturnValue:
 @blueprint.get("/<prediction_id>/export/sr.dcm")
 @access(DETECT_NODULES)
 def as_sr(prediction_id: str) -> ResponseReturnValue:
+    from fedlung.reports.dicom_export import to_sr
+
     scan = _marked(prediction_id)
     return _given(scan, to_sr(scan, _source(scan), _mask(scan)), DICOM, "sr.dcm")
 

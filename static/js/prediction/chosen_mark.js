@@ -10,7 +10,7 @@ const UPPER_LIMITS_MM = [[6, "2"], [8, "3"], [15, "4A"], [Infinity, "4B"]]; // L
 
 /** The category that a solid nodule of this size would have; diameters count with one decimal. */
 export function categoryOf(diameter_mm) {
-  const rounded = Math.round(diameter_mm * 10) / 10;
+  const rounded = Number(diameter_mm.toFixed(1)); // times ten, 14.95 would become 149.5 and count as 15
   return UPPER_LIMITS_MM.find(([below]) => rounded < below)[1];
 }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 
 from fedlung.errors import Conflict, UnreadableStore
 from fedlung.stores.prediction_marks import ACCEPTED, MODEL, READER, REJECTED, Mark, MarkStore, MarkVersion
+from tests.at_once import run_together
 
 CANDIDATES = [{"id": f"m{n}", "center_xyz_mm": [n, 0.0, 0.0], "diameter_mm": 5.0} for n in (1, 2)]
 OWN = Mark("r1", READER, (0.0, 1.0, 2.0), 6.0, ACCEPTED)
@@ -70,21 +70,15 @@ def test_marks_of_the_model_that_are_not_sent_stay(desk: Desk) -> None:
 
 def test_of_two_who_read_the_same_version_one_wins(desk: Desk) -> None:
     outcomes: list[str] = []
-    start = threading.Barrier(8)
 
     def save(number: int) -> None:
-        start.wait()
         try:
             desk.save([replace(OWN, comment=str(number))], read=0)
             outcomes.append("saved")
         except Conflict:
             outcomes.append("conflict")
 
-    threads = [threading.Thread(target=save, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    run_together(save, 8)
     assert sorted(outcomes) == ["conflict"] * 7 + ["saved"]
     assert desk.newest().version == 1
 

@@ -17,6 +17,7 @@ from fedlung.errors import ChecksumMismatch, Conflict, InvalidInput, NotFound
 from fedlung.stores.upload_groups import CHECKING, DONE, UPLOADING, WAITING, UploadResult
 from fedlung.stores.upload_pieces import Checksum
 from fedlung.stores.uploads import UploadStore
+from tests.at_once import run_together
 
 LONG = 20.0
 
@@ -116,18 +117,13 @@ def test_the_newest_writer_takes_over(store: UploadStore) -> None:
 
 def test_eight_who_send_the_same_piece_do_not_mix(store: UploadStore) -> None:
     file = store.create("g", "ct.mhd", 8 * 4096, "staff_a")
-    together, reached = threading.Barrier(8), []
+    reached = []
 
     def send(number: int) -> None:
-        together.wait()
         with contextlib.suppress(Conflict):
             reached.append(store.append(file.id, 0, [bytes([number]) * 512] * 8))
 
-    threads = [threading.Thread(target=send, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(LONG)
+    run_together(send, 8)
     content = arrived(store, file.id)
     assert len(content) <= 8 * 512
     changes = sum(a != b for a, b in itertools.pairwise(content))
