@@ -18,6 +18,10 @@ from fedlung.errors import BadAnnotations
 COLUMNS = ("seriesuid", "coordX", "coordY", "coordZ", "diameter_mm")
 UNKNOWN_DIAMETER_MM = -1.0
 """LUNA16 writes -1 for a finding that was not measured; only excluded findings may carry it."""
+UNSIZED_DIAMETER_MM = 10.0
+"""What such a finding counts as: LUNA16 takes 5 mm around it."""
+MARKED_DIAMETERS_MM = (1.0, 100.0)
+"""What a person or a file may mark."""
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from fedlung.errors import Conflict
 from fedlung.stores.annotation_tables import AnnotationTables
 from fedlung.stores.annotation_versions import AnnotationVersion, Change, Kind, ScanFinding, read_version
 from fedlung.stores.atomic_files import sync_folder, to_indented, write_atomically
-from fedlung.stores.users import utc_now
+from fedlung.stores.clock import utc_now
 
 FOLDER = "annotations"
 _NAMESPACE = uuid.UUID("6d6ab0a6-6b4f-5a27-9d6f-8f6f4f5c2e11")

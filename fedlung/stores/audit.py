@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from fedlung.stores.atomic_files import append_line
-from fedlung.stores.users import utc_now
+from fedlung.stores.clock import utc_now
 
 logger = logging.getLogger(__name__)
 

@@ -24,7 +24,8 @@ from pydantic_core import to_json
 
 from fedlung.errors import Conflict, NotFound, UnreadableStore
 from fedlung.stores.atomic_files import write_atomically
-from fedlung.stores.users import User, normal_username, utc_now
+from fedlung.stores.clock import utc_now
+from fedlung.stores.users import User, normal_username
 
 logger = logging.getLogger(__name__)
 

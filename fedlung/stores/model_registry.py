@@ -20,13 +20,13 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
 from fedlung.errors import BadCheckpoint, NotFound, UnreadableStore
 from fedlung.stores.atomic_files import sync_folder, write_atomically
 from fedlung.stores.checksums import checksum_path, file_sha256, stated_sha256
+from fedlung.stores.clock import utc_now
 
 MODEL, CARD, PROMOTED = "model.pth", "card.json", "promoted.json"
 PRETRAINED = "pretrained"
@@ -165,7 +165,7 @@ class ModelRegistry:
             history = self.promotions()
             if history and (history[-1].model_id, history[-1].sha256) == (model_id, entry.sha256):
                 return history[-1]
-            history.append(Promotion(model_id, entry.sha256, by, _now()))
+            history.append(Promotion(model_id, entry.sha256, by, utc_now()))
             self.root.mkdir(parents=True, exist_ok=True)
             content = json.dumps([vars(item) for item in history], ensure_ascii=False, indent=1)
             write_atomically(self.root / PROMOTED, content.encode() + b"\n")
@@ -238,7 +238,3 @@ def _stat(path: Path) -> object:
     except OSError:
         return None
     return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -7,7 +7,6 @@ with the version before, never taken from a browser.
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -17,8 +16,8 @@ from typing import Any, ClassVar
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from fedlung.errors import Conflict, UnreadableStore
-from fedlung.stores.atomic_files import write_atomically
-from fedlung.stores.predictions import now
+from fedlung.stores.atomic_files import to_indented, write_atomically
+from fedlung.stores.clock import utc_now
 
 MARKS = "marks"
 MODEL, READER = "model", "reader"
@@ -108,7 +107,7 @@ class MarkStore:
             before = self.newest(folder, candidates)
             if before.version != read:
                 raise Conflict(f"version {read} was read, and {before.version} is there now")
-            time = now()
+            time = utc_now()
             known = {mark.id: mark for mark in before.items}
             told = [_signed(mark, known.get(mark.id), author, time) for mark in items]
             sent = {mark.id for mark in items}
@@ -116,8 +115,7 @@ class MarkStore:
             declared = first_read_declared or before.first_read_declared
             version = MarkVersion(read + 1, author, time, declared, (*told, *kept))
             (folder / MARKS).mkdir(exist_ok=True)
-            content = json.dumps(asdict(version), ensure_ascii=False, indent=1, allow_nan=False)
-            write_atomically(folder / MARKS / f"{version.version:06d}.json", content.encode() + b"\n")
+            write_atomically(folder / MARKS / f"{version.version:06d}.json", to_indented(asdict(version)))
             return version
 
 

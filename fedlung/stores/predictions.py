@@ -21,7 +21,6 @@ import shutil
 import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -31,7 +30,8 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from fedlung.errors import NotFound, UnreadableStore
 from fedlung.events import FAILED, FINISHED, QUEUED, RUNNING
-from fedlung.stores.atomic_files import append_line, read_lines, write_atomically
+from fedlung.stores.atomic_files import append_line, read_lines, to_indented, write_atomically
+from fedlung.stores.clock import utc_now
 from fedlung.stores.hospitals import HospitalFolders
 
 logger = logging.getLogger(__name__)
@@ -122,7 +122,7 @@ class PredictionStore:
         text = json.dumps(content, ensure_ascii=False, allow_nan=False)
         write_atomically(folder / CANDIDATES, text.encode())
         write_atomically(folder / MASK, gzip.compress(labels.tobytes(), GZIP_LEVEL, mtime=0))
-        self._write(folder, replace(record, state=FINISHED, finished=now()))
+        self._write(folder, replace(record, state=FINISHED, finished=utc_now()))
 
     def get(self, hospital_id: str, prediction_id: str) -> PredictionRecord:
         """Raises NotFound, also for another hospital's, or UnreadableStore."""
@@ -212,8 +212,7 @@ class PredictionStore:
         return [path.parent for path in self._folder_of(hospital_id).glob(f"*/{RECORD}")]
 
     def _write(self, folder: Path, record: PredictionRecord) -> None:
-        content = json.dumps(asdict(record), ensure_ascii=False, indent=1, allow_nan=False)
-        write_atomically(folder / RECORD, content.encode() + b"\n")
+        write_atomically(folder / RECORD, to_indented(asdict(record)))
 
     def _read(self, folder: Path) -> PredictionRecord:
         """Read again when the file has changed."""
@@ -241,10 +240,6 @@ class PredictionStore:
         except UnreadableStore as error:
             logger.error("%s", error)
             return None
-
-
-def now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def _json_object(path: Path) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from typing import IO, Any
 from fedlung.errors import BadRunFolder, WrongArgument
 from fedlung.events import Event
 from fedlung.stores.atomic_files import append_line, cut_torn_line, read_lines, sync_folder, write_atomically
+from fedlung.stores.clock import utc_now
 
 CONFIG, EVENTS, ROUNDS, LOCK = "config.json", "events.jsonl", "rounds.jsonl", "lock"
 
@@ -130,7 +131,7 @@ class RunFolder:
         partial = root / f".{run_id}.{secrets.token_hex(4)}.partial"
         partial.mkdir()
         try:
-            _write_config(partial, {"run_id": run_id, "created": _now(), **config})
+            _write_config(partial, {"run_id": run_id, "created": utc_now(), **config})
             if path.exists():
                 raise BadRunFolder(f"run {run_id} exists already in {root}")
             partial.rename(path)
@@ -179,14 +180,14 @@ class RunFolder:
 
     def append_event(self, event: Event) -> dict[str, Any]:
         """Record an event and return it as recorded, with ``seq`` (1, 2, ...) and ``time`` (UTC)."""
-        record = {"seq": self._seq + 1, "time": _now(), **event.to_json()}
+        record = {"seq": self._seq + 1, "time": utc_now(), **event.to_json()}
         append_line(self.path / EVENTS, record)
         self._seq += 1
         return record
 
     def append_round(self, record: Mapping[str, Any]) -> None:
         """Make ``record["round"]`` complete; its checkpoint has to be on disk."""
-        append_line(self.path / ROUNDS, {"time": _now(), **record})
+        append_line(self.path / ROUNDS, {"time": utc_now(), **record})
 
     def close(self) -> None:
         self._lock.close()
@@ -228,7 +229,3 @@ def _lock_or_false(file: IO[str]) -> bool:
         else:
             return True
     return False
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -10,7 +10,7 @@ from pathlib import Path
 from fedlung.errors import HospitalData, UnreadableStore
 from fedlung.imaging.readiness import FORMAT, READINESS_FILE, Declared, Readiness, read_readiness
 from fedlung.stores.atomic_files import to_indented, write_atomically
-from fedlung.stores.users import utc_now
+from fedlung.stores.clock import utc_now
 
 
 class ScanReadiness:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fedlung.stores.atomic_files import append_line, cut_torn_line, read_lines
-from fedlung.stores.users import utc_now
+from fedlung.stores.clock import utc_now
 
 USED = "used.jsonl"
 

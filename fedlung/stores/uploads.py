@@ -25,6 +25,7 @@ from uuid import uuid4
 
 from fedlung.errors import Conflict, InvalidInput, NotFound
 from fedlung.stores.atomic_files import sync_folder
+from fedlung.stores.clock import utc_now
 from fedlung.stores.upload_groups import (
     CHECKING,
     ENDED,
@@ -41,7 +42,6 @@ from fedlung.stores.upload_groups import (
     write_group,
 )
 from fedlung.stores.upload_pieces import Checksum, write_pieces
-from fedlung.stores.users import utc_now
 
 FOLDER = "uploads"
 MOST_FILES = 5000  # of one group

@@ -14,11 +14,12 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import ClassVar, Protocol
 from uuid import uuid4
 
 from pydantic import ConfigDict
+
+from fedlung.stores.clock import utc_now
 
 ADMIN, STAFF, CLINICIAN = "admin", "staff", "clinician"
 ROLES = (ADMIN, STAFF, CLINICIAN)
@@ -158,10 +159,6 @@ def normal_display_name(text: str) -> str:
         ValueError: empty, longer than 100 characters, or with characters that cannot be seen.
     """
     return _visible(unicodedata.normalize("NFC", text), "display_name", LONGEST_DISPLAY_NAME)
-
-
-def utc_now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def _visible(text: str, name: str, longest: int) -> str:

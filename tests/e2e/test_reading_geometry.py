@@ -13,8 +13,9 @@ from playwright.sync_api import Browser, Page, expect
 from fedlung.events import FINISHED
 from fedlung.imaging.preprocessing import prepare_piece
 from fedlung.imaging.resampling import reorient_to_lps
+from fedlung.stores.clock import utc_now
 from fedlung.stores.hospitals import HospitalFolders
-from fedlung.stores.predictions import PredictionRecord, PredictionStore, now
+from fedlung.stores.predictions import PredictionRecord, PredictionStore
 from tests.e2e.browser import Visitor, WebServer, empty_hospitals
 from tests.e2e.clinician_scan import ends_of_circle
 from tests.e2e.viewer_world import (
@@ -58,7 +59,7 @@ def keep_reading(store: PredictionStore, name: str) -> None:
         "original": volume.geometry.to_json(),
         "prepared": prepared.geometry.to_json(),
     }
-    record = PredictionRecord(uuid4().hex, "hospital_a", name, name, MODEL, "clinician_a", now(), FINISHED)
+    record = PredictionRecord(uuid4().hex, "hospital_a", name, name, MODEL, "clinician_a", utc_now(), FINISHED)
     found = {"threshold": 0.5, "seconds": {"network": 1.0}, "uncertainty": 0.5, "num_candidates": 1}
     kept = store.add(PredictionRecord(**{**vars(record), **found}))
     store.finish(kept, content, (away <= BALL_DIAMETER_MM / 2).astype(np.uint8))

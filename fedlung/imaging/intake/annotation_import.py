@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from fedlung.errors import BadAnnotations, BadScan
-from fedlung.imaging.annotations import Finding, read_findings
+from fedlung.imaging.annotations import MARKED_DIAMETERS_MM, UNSIZED_DIAMETER_MM, Finding, read_findings
 from fedlung.imaging.geometry import FloatArray, Geometry
 from fedlung.imaging.intake.coordinate_hints import ScanPlace, coordinate_hints, in_lungs_share
 from fedlung.imaging.intake.lidc_consensus import Ball, consensus
@@ -29,9 +29,6 @@ __all__ = ["AnnotationReport", "ImportedFinding", "ScanPlace", "read_annotation_
 MAX_FILE_BYTES = 32 * 2**20
 """Ten times LUNA16's table of 35 000 excluded findings."""
 Kind = Literal["nodule", "ignore"]
-DIAMETER_RANGE_MM = (1.0, 100.0)
-UNSIZED_DIAMETER_MM = 10.0
-"""LUNA16 writes a diameter of -1 for a finding that was not measured, and counts 5 mm around it."""
 
 
 @dataclass(frozen=True)
@@ -195,7 +192,7 @@ def _centers(found: Mapping[str, Sequence[ImportedFinding]]) -> dict[str, FloatA
 
 def _checked(report: AnnotationReport, scans: Mapping[str, ScanPlace]) -> AnnotationReport:
     """The report without rows that may not be stored, and with what there is to say about the rest."""
-    low, high = DIAMETER_RANGE_MM
+    low, high = MARKED_DIAMETERS_MM
     kept: dict[str, tuple[ImportedFinding, ...]] = {}
     outside = wrong_size = 0
     for scan_id, items in report.findings.items():

@@ -15,14 +15,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from fedlung.errors import BadAnnotations
+from fedlung.imaging.annotations import UNSIZED_DIAMETER_MM
 from fedlung.imaging.geometry import FloatArray, Geometry
 from fedlung.imaging.intake.lidc_xml import Contour, LidcMessage, equivalent_diameter_mm, inner_pixels
 
 AGREEING_SHARE = 0.75
 SMALLEST_OUTLINED_MM = 3.0
 """LIDC's rule: outlines are drawn from 3 mm on, so a coarser estimate never makes a nodule smaller."""
-POINT_DIAMETER_MM = 10.0
-"""LUNA16 lets a finding without a size count 5 mm around."""
 STRAIGHT_COSINE = 0.999
 
 
@@ -51,7 +50,7 @@ def consensus(message: LidcMessage, grid: Geometry) -> tuple[list[Ball], list[Ba
     ignored = [_mean(list(cluster.values())) for cluster in clusters if len(cluster) < needed]
     for reading in message.readings:
         for mark in reading.points:
-            point = Ball(_world(mark, grid), POINT_DIAMETER_MM)
+            point = Ball(_world(mark, grid), UNSIZED_DIAMETER_MM)
             if not any(_distance(point, nodule) < nodule.diameter_mm / 2 for nodule in nodules):
                 ignored.append(point)
     return nodules, ignored

@@ -20,8 +20,9 @@ from pydantic_core import to_json
 
 from fedlung.errors import BadSettings, UnreadableStore
 from fedlung.stores.atomic_files import write_atomically
+from fedlung.stores.clock import utc_now
 from fedlung.stores.json_users import JsonUserStore
-from fedlung.stores.users import User, utc_now
+from fedlung.stores.users import User
 
 logger = logging.getLogger(__name__)
 

@@ -15,13 +15,14 @@ from datetime import datetime, timedelta
 
 from fedlung.errors import Conflict, FedLungError, Misconfigured, StoreAway
 from fedlung.stores.audit import Action, AuditLog
+from fedlung.stores.clock import utc_now
 from fedlung.stores.fallback import replay
 from fedlung.stores.fallback.breaker import Breaker, Health, State
 from fedlung.stores.fallback.deadline import answered_within
 from fedlung.stores.fallback.outbox import Change, Outbox
 from fedlung.stores.fallback.user_copy import Decision, UserCopy
 from fedlung.stores.supabase.users import Snapshot, SupabaseUserStore
-from fedlung.stores.users import ADMIN, User, utc_now
+from fedlung.stores.users import ADMIN, User
 
 logger = logging.getLogger(__name__)
 

@@ -19,6 +19,7 @@ from uuid import UUID, uuid4
 
 from fedlung.errors import Conflict, FedLungError, InvalidInput, Misconfigured, StoreAway
 from fedlung.stores.atomic_files import write_atomically
+from fedlung.stores.clock import utc_now
 from fedlung.stores.hospitals import HospitalFolders
 from fedlung.stores.model_registry import ModelRegistry
 from fedlung.stores.run_listing import RunListing
@@ -36,7 +37,6 @@ from fedlung.stores.supabase.mirror_sources import (
     Source,
 )
 from fedlung.stores.supabase.tables import TABLES
-from fedlung.stores.users import utc_now
 
 logger = logging.getLogger(__name__)
 

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from fedlung import __version__
+from fedlung.stores.clock import utc_now
 from fedlung.stores.hospitals import HospitalFolders
 from fedlung.stores.model_registry import ModelRegistry
 from fedlung.stores.run_listing import RunListing, RunRecord
 from fedlung.stores.supabase import mirror_rows as rows_of
 from fedlung.stores.supabase.connection import Row
 from fedlung.stores.supabase.mirror_rows import Site
-from fedlung.stores.users import utc_now
 
 BATCH_ROWS = 200
 AUDIT_BLOCK_BYTES = 200_000

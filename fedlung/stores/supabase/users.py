@@ -117,5 +117,5 @@ def _user(row: Row) -> User:
 
 
 def _moment(text: str) -> str:
-    """As `fedlung.stores.users.utc_now` writes it; the database has microseconds."""
+    """As `fedlung.stores.clock.utc_now` writes it; the database has microseconds."""
     return datetime.fromisoformat(text).astimezone(UTC).isoformat(timespec="milliseconds")

@@ -27,7 +27,7 @@ from fedlung.reports.prediction_csv import to_csv
 from fedlung.reports.prediction_export import to_export
 from fedlung.reports.prediction_pdf import MOST_PICTURES, to_pdf
 from fedlung.stores.audit import Action
-from fedlung.stores.predictions import now
+from fedlung.stores.clock import utc_now
 from fedlung.web.predictions.api_predictions import attachment, finished_prediction
 from fedlung.web.predictions.comparison import compare
 from fedlung.web.predictions.report_words import report_words
@@ -52,7 +52,7 @@ def as_csv(prediction_id: str) -> ResponseReturnValue:
 @access(DETECT_NODULES)
 def as_json(prediction_id: str) -> ResponseReturnValue:
     scan = _marked(prediction_id)
-    content = json.dumps(to_export(scan, now(), signed_in_user().username), ensure_ascii=False, indent=2)
+    content = json.dumps(to_export(scan, utc_now(), signed_in_user().username), ensure_ascii=False, indent=2)
     return _given(scan, content.encode() + b"\n", JSON, "json")
 
 
@@ -60,7 +60,7 @@ def as_json(prediction_id: str) -> ResponseReturnValue:
 @access(DETECT_NODULES)
 def as_pdf(prediction_id: str) -> ResponseReturnValue:
     scan = _marked(prediction_id)
-    words = report_words(scan, now(), signed_in_user().display_name)
+    words = report_words(scan, utc_now(), signed_in_user().display_name)
     return _given(scan, to_pdf(scan, words, _pictures(scan)), PDF, "pdf")
 
 

@@ -18,8 +18,9 @@ from fedlung.errors import Conflict, InvalidInput, NotFound
 from fedlung.events import FINISHED
 from fedlung.imaging.geometry import Geometry
 from fedlung.stores.audit import Action
+from fedlung.stores.clock import utc_now
 from fedlung.stores.prediction_marks import ACCEPTED, Mark
-from fedlung.stores.predictions import PredictionRecord, now
+from fedlung.stores.predictions import PredictionRecord
 from fedlung.web.predictions.marks_request import parse_marks
 from fedlung.web.predictions.prediction_json import full_json, listed_json, marks_json, summary_json
 from fedlung.web.predictions.service import PredictionService
@@ -100,7 +101,7 @@ def offer(prediction_id: str) -> ResponseReturnValue:
     if not accepted:
         raise Conflict(gettext("No mark is accepted and saved yet."))
     findings = [_finding(mark) for mark in accepted]
-    offered = {"time": now(), "by": signed_in_user().username, "marks_version": marks.version}
+    offered = {"time": utc_now(), "by": signed_in_user().username, "marks_version": marks.version}
     _service().store.offer(record, {**offered, "nodules": len(findings), "findings": findings})
     _note_deed(Action.MARKS_OFFERED, record, nodules=len(findings))
     return jsonify(scan_id=record.scan_id, origin="prediction", **offered, findings=findings), 201

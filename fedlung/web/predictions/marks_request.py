@@ -9,11 +9,11 @@ from flask_babel import gettext
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fedlung.errors import InvalidInput
+from fedlung.imaging.annotations import MARKED_DIAMETERS_MM
 from fedlung.imaging.geometry import Geometry
 from fedlung.stores.prediction_marks import MODEL, Mark
 from fedlung.web.training.request import wrong_fields
 
-DIAMETER_RANGE_MM = (1.0, 100.0)
 MOST_MARKS, LONGEST_COMMENT = 500, 1000
 
 
@@ -25,7 +25,7 @@ class MarkItem(BaseModel):
     id: str = Field(pattern="^[A-Za-z0-9_-]{1,64}$")
     source: Literal["model", "reader"]
     center_xyz_mm: list[float] = Field(min_length=3, max_length=3)
-    diameter_mm: float = Field(ge=DIAMETER_RANGE_MM[0], le=DIAMETER_RANGE_MM[1])
+    diameter_mm: float = Field(ge=MARKED_DIAMETERS_MM[0], le=MARKED_DIAMETERS_MM[1])
     status: Literal["open", "accepted", "rejected"]
     comment: str = Field(default="", max_length=LONGEST_COMMENT)
 

@@ -18,9 +18,10 @@ from flask_babel import gettext
 
 from fedlung.errors import BadCheckpoint, Conflict, FedLungError, NotFound, Stopped
 from fedlung.events import FAILED, FINISHED, QUEUED, RUNNING
+from fedlung.stores.clock import utc_now
 from fedlung.stores.model_registry import ModelEntry, ModelRegistry
 from fedlung.stores.prediction_marks import MarkStore
-from fedlung.stores.predictions import PredictionRecord, PredictionStore, now
+from fedlung.stores.predictions import PredictionRecord, PredictionStore
 from fedlung.stores.users import CLINICIAN, STAFF
 from fedlung.web.live.hub import Hub
 from fedlung.web.live.streams import InHouse
@@ -89,7 +90,7 @@ class PredictionService:
         if not self._models.is_intact(entry):
             raise BadCheckpoint(f"model {entry.model_id} is not intact: its file is missing, damaged or was changed")
         facts = model_facts(entry)
-        wanted = PredictionRecord(uuid4().hex, hospital_id, scan_id, scan.sha256, facts, username, now())
+        wanted = PredictionRecord(uuid4().hex, hospital_id, scan_id, scan.sha256, facts, username, utc_now())
         with self._changed:
             same = self.store.same(wanted)
             if same is not None:
@@ -168,7 +169,7 @@ class PredictionService:
             self._fail(record, SERVER, FedLungError(f"the server has ended {record.attempts} times while reading it"))
             return
         # `state` and `attempts` are on disk before the work begins: it may be what ends the process.
-        running = replace(record, state=RUNNING, attempts=record.attempts + 1, started=now())
+        running = replace(record, state=RUNNING, attempts=record.attempts + 1, started=utc_now())
         self.store.replace(running)
         try:
             self._read(running)
@@ -210,7 +211,7 @@ class PredictionService:
     def _fail(self, record: PredictionRecord, stage: str, error: FedLungError) -> None:
         logger.warning("prediction %s failed in stage %s: %s", record.id, stage, error.code)
         told = {"stage": stage, "code": error.code, "message": str(error)}
-        self.store.replace(replace(record, state=FAILED, finished=now(), error=told))
+        self.store.replace(replace(record, state=FAILED, finished=utc_now(), error=told))
         self._publish_end(record, FAILED)
 
     # --- who hears of it -------------------------------------------------------------------------------

@@ -12,12 +12,11 @@ from uuid import uuid4
 from flask_babel import gettext
 
 from fedlung.errors import InvalidInput
+from fedlung.imaging.annotations import MARKED_DIAMETERS_MM, UNKNOWN_DIAMETER_MM
 from fedlung.imaging.geometry import Geometry
 from fedlung.stores.annotation_versions import KINDS, ORIGINS, ScanFinding
 from fedlung.web.scans.own_scans import flag, only_fields
 
-DIAMETER_MM = (1.0, 100.0)
-UNKNOWN_DIAMETER_MM = -1.0
 LONGEST_COMMENT = 500
 MOST_FINDINGS = 1000
 FIELDS = ("id", "kind", "center_xyz_mm", "diameter_mm", "origin", "author", "time", "comment")
@@ -74,7 +73,9 @@ def _finding(each: object, where: str, origin: str, geometry: Geometry, wrong: d
         wrong[f"{where}.center_xyz_mm"] = gettext("This point lies outside the scan.")
     elif not _is_diameter(diameter, kind):
         wrong[f"{where}.diameter_mm"] = gettext(
-            "The diameter must be %(low)s to %(high)s mm.", low=int(DIAMETER_MM[0]), high=int(DIAMETER_MM[1])
+            "The diameter must be %(low)s to %(high)s mm.",
+            low=int(MARKED_DIAMETERS_MM[0]),
+            high=int(MARKED_DIAMETERS_MM[1]),
         )
     elif not isinstance(comment, str) or len(comment) > LONGEST_COMMENT:
         wrong[f"{where}.comment"] = gettext("At most %(number)s characters.", number=LONGEST_COMMENT)
@@ -90,7 +91,9 @@ def _finding(each: object, where: str, origin: str, geometry: Geometry, wrong: d
 def _is_diameter(value: object, kind: str) -> bool:
     if not isinstance(value, int | float) or isinstance(value, bool):
         return False
-    return DIAMETER_MM[0] <= value <= DIAMETER_MM[1] or (kind == "ignore" and value == UNKNOWN_DIAMETER_MM)
+    return MARKED_DIAMETERS_MM[0] <= value <= MARKED_DIAMETERS_MM[1] or (
+        kind == "ignore" and value == UNKNOWN_DIAMETER_MM
+    )
 
 
 def _numbers(value: object) -> tuple[float, float, float] | None:
