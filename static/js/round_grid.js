@@ -26,7 +26,8 @@ export class RoundGrid {
     const last = isActive(run) ? run.rounds : Math.max(run.round, ...run.records.map((record) => record.round), 0);
     const shape = JSON.stringify([run.id, hospitals.map(hospitalName), last]);
     if (shape !== this.#shape) this.#build(hospitals, last, shape);
-    const current = run.current?.round ?? null;
+    // A run that was stopped within a round knows that round for a moment longer; its grid has no column for it.
+    const current = isActive(run) ? run.current?.round ?? null : null;
     for (const head of this.wrap.querySelectorAll("thead [data-round]")) {
       head.classList.toggle("is-current", Number(head.dataset.round) === current);
     }

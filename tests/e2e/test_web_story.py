@@ -188,6 +188,41 @@ def test_a_signal_ends_the_server_in_order_and_the_run_goes_on_later(server: Web
     admin.leave()
 
 
+STOPPED_WITHIN_A_ROUND = """async () => {
+  const [{ RoundGrid }, { applyEvent }] = await Promise.all(
+    ["round_grid", "run_state"].map((name) => import(`/static/js/${name}.js`)));
+  const place = document.createElement("div");
+  document.querySelector("main").append(place);
+  const grid = new RoundGrid(place);
+  const hospitals = ["hospital_a"];
+  const record = { round: 1, hospitals: [{ hospital: "hospital_a", seconds: 1 }], dropped: {} };
+  const events = [
+    { event: "round_started", round: 2, rounds: 5, hospitals, learning_rate: 0.1 },
+    { event: "training_status", state: "stopped", round: 1, rounds: 5 },
+    { event: "training_status", state: "running", round: 1, rounds: 5 },
+  ];
+  let run = { id: "r", state: "running", round: 1, rounds: 5, scans: { hospital_a: 1 }, records: [record], current: null };
+  const seen = [];
+  for (const event of events) {
+    run = applyEvent(run, { ...event, run_id: "r" });
+    grid.draw(run);
+    seen.push([...place.querySelectorAll("tbody td")].map((cell) => cell.dataset.state));
+  }
+  return seen;
+}"""
+
+
+def test_the_grid_of_a_run_that_is_stopped_within_a_round(server: WebServer, browser: Browser) -> None:
+    admin = Visitor(browser, server.url).sign_in("admin")
+    future = ["future"] * 3
+    assert admin.page.evaluate(STOPPED_WITHIN_A_ROUND) == [
+        ["done", "waiting", *future],
+        ["done"],
+        ["done", "waiting", *future],
+    ]
+    admin.saw_nothing_wrong()
+
+
 def newest_run(visitor: Visitor) -> str:
     return str(visitor.asks("/api/runs")[0]["id"])
 

@@ -7,10 +7,12 @@ thread of the server for ever. Here it looks again every few seconds.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import simple_websocket
+from wsproto.utilities import LocalProtocolError
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -40,7 +42,7 @@ class LimitedWebSocket:
         """Raises OSError when nobody listens any more."""
         try:
             self._socket.send(message)
-        except simple_websocket.ConnectionClosed as error:
+        except (simple_websocket.ConnectionClosed, LocalProtocolError) as error:
             raise OSError("the WebSocket is closed") from error
 
     def wait(self) -> str | bytes | None:
@@ -54,5 +56,7 @@ class LimitedWebSocket:
         return message
 
     def close(self) -> None:
-        if self._socket.connected:
-            self._socket.close()
+        # Another thread may end the connection, and close its file, between the look and the word of farewell.
+        with contextlib.suppress(simple_websocket.ConnectionClosed, LocalProtocolError, OSError):
+            if self._socket.connected:
+                self._socket.close()
