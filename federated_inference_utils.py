@@ -28,15 +28,14 @@ from fedlung.detection.report import write_report
 from fedlung.detection.sliding_window import WindowPlan, read_scan
 from fedlung.detection.training_options import choose_device
 from fedlung.errors import BadCheckpoint, WrongArgument
+from fedlung.federation.operating_points import DEFAULT_THRESHOLD
 from fedlung.imaging.dicom_series import read_dicom_series
 from fedlung.imaging.metaimage import read_metaimage
 from fedlung.imaging.preprocessing import prepare
 from fedlung.imaging.volume import CTVolume
 from fedlung.stores.checkpoints import Checkpoint
+from fedlung.stores.run_thresholds import threshold_line
 from train_simple_model import build_network, load_model
-
-DEFAULT_THRESHOLD = 0.5
-"""Shown from this probability on when neither the caller nor the model says otherwise."""
 
 
 class FederatedLungNodulePredictor:
@@ -174,6 +173,10 @@ def summary(prediction: Prediction, out: Path, pictures: Sequence[Path]) -> str:
                 f"{number:3d}  {item.probability:11.2f}  {item.diameter_mm:11.1f}  {x:10.1f}{y:10.1f}{z:10.1f}"
             )
     stages = ", ".join(f"{name} {value:.1f} s" for name, value in prediction.seconds.items())
+    about = prediction.model.metadata
+    if "validation_pooled" in about and prediction.threshold == about.get("display_threshold", DEFAULT_THRESHOLD):
+        meaning = threshold_line(about)
+        lines.append(f"{meaning[0].upper()}{meaning[1:]}.")
     lines += [
         f"{below} more candidates under the threshold of {prediction.threshold:.2f} are in nodules.csv.",
         f"{len(pictures)} pictures, nodules.csv, nodules.json and mask.mhd are in {out}.",

@@ -34,8 +34,9 @@ from fedlung.errors import FedLungError, RefusedUpdate, Stopped, WrongArgument
 from fedlung.events import ClientProgress, Event, RoundFinished, RoundStarted
 from fedlung.federation.client_threads import Answered, CameLate, ClientThreads, Failed, Progressed, in_words
 from fedlung.federation.local_training import LocalTrainer
+from fedlung.federation.measured import Measured, ValidationTally
 from fedlung.federation.options import RunOptions
-from fedlung.federation.round_tally import RoundTally, finite_numbers
+from fedlung.federation.round_tally import RoundTally
 from fedlung.federation.sampling import client_seed
 from fedlung.federation.strategies import FedAvg, Strategy
 from fedlung.federation.updates import ClientUpdate, Instruction, LocalPlan, ServerState
@@ -55,6 +56,7 @@ from fedlung.stores.run_checkpoints import restore_last_round, save_round
 from fedlung.stores.run_curves import draw_curves
 from fedlung.stores.run_recorder import RunRecorder
 from fedlung.stores.run_text import round_line, rounds_table
+from fedlung.stores.run_thresholds import threshold_line, threshold_metadata
 from fedlung.stores.runs import RunFolder
 from train_simple_model import ARCHITECTURE, LEARNING_RATE, initial_weights, open_hospital
 
@@ -109,9 +111,9 @@ class FederatedClient:
             time.perf_counter() - started,
         )
 
-    def evaluate(self, weights: Weights) -> dict[str, float]:
+    def evaluate(self, weights: Weights) -> Measured:
         """What the hospital measures with ``weights`` on its held-out scans."""
-        return finite_numbers(self.trainer.evaluate(weights))
+        return self.trainer.evaluate(weights)
 
 
 # --- the server ------------------------------------------------------------------------------------------
@@ -263,14 +265,14 @@ class FedAvgCoordinator:
         instruction = self.server.instruct(plan, self.options.seed, chosen)
         state = self.server.aggregate(self._accepted(instruction, chosen, tally))
         seconds = round(time.monotonic() - started, 3)
-        validation = self._validate(state) if self.options.validates(number) else {}
+        validated = self._validate(state) if self.options.validates(number) else ValidationTally()
         finished = RoundFinished(
             self.folder.run_id,
             number,
             rounds,
             seconds=seconds,
             learning_rate=plan.learning_rate,
-            validation=validation,
+            **validated.summary(),
             **tally.summary(),
         )
         save_round(self.folder, state, self._architecture, finished.to_json())
@@ -308,7 +310,7 @@ class FedAvgCoordinator:
             return str(error)
         return None
 
-    def _validate(self, state: ServerState) -> dict[str, dict[str, float]]:
+    def _validate(self, state: ServerState) -> ValidationTally:
         """What the hospitals measure with the new model on their held-out scans; one that fails is left out."""
         weights = read_only(state.weights)
         tasks = {
@@ -316,15 +318,18 @@ class FedAvgCoordinator:
             for client_id, client in sorted(self.clients.items())
             if client.validates
         }
-        found = {}
+        tally = ValidationTally()
         for message in self.threads.ask(f"validation {state.round}", tasks, self.options.deadline_seconds):
+            reason = None
             if isinstance(message, Answered):
-                found[message.client_id] = message.answer
+                reason = tally.refusal_or_none(message.client_id, message.answer)
             elif isinstance(message, Failed):
-                self._recorder.notice(f"{message.client_id} did not validate: {message.reason}", message.client_id)
+                reason = message.reason
             elif isinstance(message, CameLate):
                 self._recorder.came_late(message.client_id, message.work)
-        return found
+            if reason is not None:
+                self._recorder.notice(f"{message.client_id} did not validate: {reason}", message.client_id)
+        return tally
 
 
 # --- the command -----------------------------------------------------------------------------------------
@@ -404,9 +409,11 @@ def _finish(folder: RunFolder, state: ServerState, arguments: argparse.Namespace
     """The model as a file of its own, the table and the curves."""
     metadata = {"run_id": folder.run_id, "rounds": state.round, "strategy": arguments.strategy, "scans": dict(scans)}
     metadata |= {"seed": arguments.seed, "local_epochs": arguments.local_epochs, "version": __version__}
+    metadata |= threshold_metadata(folder.rounds(), state.round)
     save_checkpoint(arguments.out, weights=state.weights, architecture=ARCHITECTURE, metadata=metadata)
     draw_curves(folder.rounds(), folder.path / "curves.png")
-    lines = [rounds_table(folder.rounds()), f"model: {arguments.out}", f"run: {folder.path} (with curves.png)"]
+    lines = [rounds_table(folder.rounds()), threshold_line(metadata)]
+    lines += [f"model: {arguments.out}", f"run: {folder.path} (with curves.png)"]
     print("\n".join(lines))  # noqa: T201 - the result of the command
 
 

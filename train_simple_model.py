@@ -39,6 +39,8 @@ from fedlung.detection.training_scan import TrainingScan, open_training_cubes, o
 from fedlung.errors import Stopped, WrongArgument
 from fedlung.evaluation.validation import validate
 from fedlung.federation.learning_rate import learning_rate_at
+from fedlung.federation.mark_counts import count_marks
+from fedlung.federation.measured import Measured
 from fedlung.imaging.hospital_folder import hospital_folders, read_hospital
 from fedlung.imaging.patches import cut, start_around, start_at_cell
 from fedlung.imaging.preprocessing import RECIPE, to_unit_interval
@@ -309,10 +311,12 @@ class LocalTrainer:
         dice = 2 * float((found & truth).sum()) / size if truth.any() else float("nan")
         return float(loss.detach()), dice
 
-    def evaluate(self, weights: Mapping[str, np.ndarray]) -> dict[str, float]:
+    def evaluate(self, weights: Mapping[str, np.ndarray]) -> Measured:
         """Read the validation scans whole: FROC by LUNA16's rules, Dice of the mask; see ``ValidationResult``."""
-        network = build_network(weights, self.device).eval()
-        return validate(network, self.validation, device=self.device).to_metrics()
+        found = validate(build_network(weights, self.device).eval(), self.validation, device=self.device)
+        froc, entries = found.froc, found.froc.entries
+        sizes = {"num_scans": froc.num_scans, "num_nodules": froc.num_nodules}
+        return Measured(found.to_metrics(), count_marks(entries.probability, entries.is_nodule, **sizes))
 
 
 # --- the command -----------------------------------------------------------------------------------------
@@ -425,7 +429,7 @@ def _epoch(
         )
     numbers = {**result.metrics}
     if trainer.validation and ((epoch + 1) % arguments.val_every == 0 or epoch + 1 == arguments.epochs):
-        numbers |= {f"val_{name}": value for name, value in trainer.evaluate(result.weights).items()}
+        numbers |= {f"val_{name}": value for name, value in trainer.evaluate(result.weights).metrics.items()}
     line = "  ".join(f"{name} {value:.4g}" for name, value in numbers.items())
     print(f"epoch {epoch + 1}/{arguments.epochs}  {line}", flush=True)  # noqa: T201 - the output of the command
     return result.weights

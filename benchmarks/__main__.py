@@ -14,6 +14,7 @@ from benchmarks import (
     froc_speed,
     gemm_peak,
     inference_vs_monai,
+    real_diameters,
     real_validation,
     round_overhead,
     training_step,
@@ -35,10 +36,11 @@ BENCHMARKS: dict[str, Callable[[Path], str]] = {
     "upload_latency": upload_latency.run,
     "viewer_speed": viewer_speed.run,
     "real_validation": real_validation.run,
+    "real_diameters": real_diameters.run,
 }
 
-LONG = {"real_validation"}
-"""Hours on two cores: run only when named."""
+LONG = {"real_validation", "real_diameters"}
+"""Hours on two cores, unless the models that they train are there: run only when named."""
 
 
 def main() -> int:

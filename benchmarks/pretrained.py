@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import real_recipe, real_validation
+from benchmarks import real_diameters, real_recipe, real_validation
 from benchmarks.real_hospitals import REAL_CT, lay_out
 from benchmarks.tables import ROOT, machine
 from fedlung import __version__
@@ -46,7 +46,8 @@ def _train(argv: Sequence[str] | None) -> None:
     if not REAL_CT.is_dir():
         raise WrongArgument(f"the real CT data is not on this machine: {REAL_CT} is absent")
     work = ROOT / "build" / "bench" / "real_validation"
-    validation = real_validation.federated_summary(work)
+    summary = real_validation.federated_summary(work)
+    validation = {**summary, "diameter_agreement": real_diameters.for_card()}
     data, trained = lay_out(work / "everybody"), work / "everybody.pth"
     if not trained.is_file():
         real_recipe.federate(data, trained, work)
@@ -56,7 +57,8 @@ def _train(argv: Sequence[str] | None) -> None:
 def ship(trained: Path, data: Path, validation: Mapping[str, Any], out: Path) -> Path:
     """Write model, checksum and card (JSON for the program, Markdown for people) into ``out``."""
     checkpoint = load_model(trained)
-    about = {**_card(data, checkpoint.metadata), "metrics": {"validation": dict(validation)}}
+    created = datetime.fromtimestamp(trained.stat().st_mtime, UTC)
+    about = {**_card(data, checkpoint.metadata, created), "metrics": {"validation": dict(validation)}}
     metadata = {**checkpoint.metadata, "display_threshold": validation["display_threshold"], "card": about}
     out.mkdir(parents=True, exist_ok=True)
     path = out / f"{NAME}.pth"
@@ -67,13 +69,13 @@ def ship(trained: Path, data: Path, validation: Mapping[str, Any], out: Path) ->
     return path
 
 
-def _card(data: Path, metadata: Mapping[str, Any]) -> dict[str, Any]:
+def _card(data: Path, metadata: Mapping[str, Any], created: datetime) -> dict[str, Any]:
     hospitals = {folder.name: read_hospital(folder) for folder in hospital_folders(data)}
     scans = sum(len(folder.scans) for folder in hospitals.values())
     cubes = sum(len(folder.cubes) for folder in hospitals.values())
     return {
         "name": "Lung nodules, three simulated LIDC-IDRI hospitals",
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "created": created.isoformat(timespec="seconds"),
         "run_id": metadata.get("run_id"),
         "round": metadata.get("rounds"),
         "rounds": real_recipe.ROUNDS,
@@ -123,10 +125,31 @@ Intervals: 95 % over resamples of patients.
 |---|---|---|
 {points}
 
+{_diameters(found["diameter_agreement"])}
+
 Limits. {about["limits"]}
 
 Made by `make pretrained`. More numbers: [docs/results.md](../../docs/results.md).
 """
+
+
+def _diameters(agreement: Mapping[str, Any]) -> str:
+    rows = "\n".join(f"| {_size_row(one)} |" for one in agreement["bins"])
+    return f"""Measured less annotated diameter of the left-out nodules that were found, by measured diameter; limits of
+agreement of 95 % (Bland and Altman 1986). Annotated: {agreement["reference"]}.
+
+| measured, mm | nodules | bias, mm | limits of agreement, mm |
+|---|---|---|---|
+{rows}"""
+
+
+def _size_row(known: Mapping[str, Any]) -> str:
+    low, high = known["bounds_mm"]
+    limits = known["limits_of_agreement_mm"]
+    cells = [f"from {low:g}" if high is None else f"{low:g} to below {high:g}", str(known["num_nodules"])]
+    cells += ["" if known["bias_mm"] is None else f"{known['bias_mm']:+.1f}"]
+    cells += ["" if limits[0] is None else f"{limits[0]:+.1f} to {limits[1]:+.1f}"]
+    return " | ".join(cells)
 
 
 if __name__ == "__main__":

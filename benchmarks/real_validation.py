@@ -51,7 +51,7 @@ def run(work: Path) -> str:
 
 def federated_summary(work: Path) -> dict[str, Any]:
     """What the shipped model's card says about the validation of its recipe; trains and reads what is missing."""
-    readings = [_reading(work, fold, FEDERATED, _ways(work, fold)[FEDERATED]) for fold in range(FOLDS)]
+    readings = federated_readings(work)
     nodules = [nodule for reading in readings for nodule in reading.nodules]
     return {
         "display_threshold": round(threshold_at(readings, DISPLAYED_RATE), 4),
@@ -73,6 +73,11 @@ def federated_summary(work: Path) -> dict[str, Any]:
         "num_nodules_in_scans": sum(nodule.whole for nodule in nodules),
         "folds": FOLDS,
     }
+
+
+def federated_readings(work: Path) -> list[Reading]:
+    """What the federated model of each fold found in what it left out; trains and reads what is missing."""
+    return [_reading(work, fold, FEDERATED, _ways(work, fold)[FEDERATED]) for fold in range(FOLDS)]
 
 
 def _ways(work: Path, fold: int) -> dict[str, Callable[[Path], None]]:

@@ -24,6 +24,7 @@ from benchmarks.peers.local_work import NUM_EXAMPLES, WORK_SECONDS, local_work
 from benchmarks.tables import table
 from benchmarks.timing import conditions, load
 from federated_training import FedAvgCoordinator, FederatedClient, FederatedServer
+from fedlung.federation.measured import Measured
 from fedlung.federation.options import RunOptions
 from fedlung.federation.strategies import FedAvg
 from fedlung.federation.weights import Weights
@@ -56,8 +57,8 @@ class _Trainer:
     def train(self, weights: Weights, **plan: Any) -> _Result:
         return _Result(local_work(weights, self.name, self.log), NUM_EXAMPLES, {})
 
-    def evaluate(self, weights: Weights) -> Mapping[str, float]:
-        return {}
+    def evaluate(self, weights: Weights) -> Measured:
+        return Measured({})
 
 
 def run(work: Path) -> str:

@@ -87,7 +87,8 @@ class RoundFinished(Event):
     of training and aggregation, without validation.
 
     ``dropped`` maps a hospital that was left out to the reason; ``validation`` maps a hospital to what it measured
-    with the new global model on its own held-out scans.
+    with the new global model on its own held-out scans. ``validation_pooled`` says what all of them together mean for
+    the thresholds (see `fedlung.federation.operating_points.pooled_validation`); empty without a validation.
     """
 
     name = "round_finished"
@@ -100,6 +101,7 @@ class RoundFinished(Event):
     hospitals: tuple[HospitalResult, ...]
     dropped: Mapping[str, str] = field(default_factory=dict)
     validation: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    validation_pooled: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from fedlung.imaging.intake.deidentify import uid_remapper
 from fedlung.imaging.intake.examine import ExaminedScan, examine
 from fedlung.imaging.intake.uploaded_files import RefusedFiles, UploadedFile
 from fedlung.imaging.volume import CTVolume
+from tests.metaimage_header import header as small_header
 
 SECRET = b"a secret of this installation"
 HOSPITAL = "hospital-a"
@@ -19,26 +20,11 @@ ROOM = 2**30
 REMAP = uid_remapper(SECRET, HOSPITAL)
 
 VOXELS_ZYX = np.arange(4 * 16 * 18, dtype="<i2").reshape(4, 16, 18) - 600
-FIELDS = {
-    "ObjectType": "Image",
-    "NDims": "3",
-    "BinaryData": "True",
-    "BinaryDataByteOrderMSB": "False",
-    "CompressedData": "False",
-    "TransformMatrix": "1 0 0 0 1 0 0 0 1",
-    "Offset": "-100 -120 -300",
-    "ElementSpacing": "0.7 0.7 2.5",
-    "DimSize": "18 16 4",
-    "ElementType": "MET_SHORT",
-    "ElementDataFile": "scan.raw",
-}
 RAW = VOXELS_ZYX.tobytes()
 
 
 def header(without: str | None = None, **changes: str) -> bytes:
-    fields = {name: value for name, value in (FIELDS | changes).items() if name != without}
-    fields["ElementDataFile"] = fields.pop("ElementDataFile")  # it must be the last line
-    return "".join(f"{name} = {value}\n" for name, value in fields.items()).encode()
+    return small_header(without, **({"DimSize": "18 16 4"} | changes)).encode()
 
 
 def sent(folder: Path, files: Mapping[str, bytes]) -> list[UploadedFile]:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from fedlung.errors import Stopped
+from fedlung.federation.measured import Measured
 from fedlung.federation.updates import ClientUpdate, Instruction, LocalPlan
 from fedlung.federation.weights import Array, Weights
 
@@ -74,8 +75,8 @@ class LeastSquaresTrainer:
                 on_progress((epoch + 1) / epochs)
         return Result(local, self.num_examples, {"loss": self.loss(local)})
 
-    def evaluate(self, weights: Weights) -> Mapping[str, float]:
-        return {"loss": self.loss(weights)}
+    def evaluate(self, weights: Weights) -> Measured:
+        return Measured({"loss": self.loss(weights)})
 
 
 def hospitals(

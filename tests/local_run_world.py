@@ -7,6 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pytest
+
 import federated_training
 from fedlung.errors import HospitalData
 from fedlung.stores.checkpoints import load_checkpoint, save_checkpoint
@@ -14,7 +17,7 @@ from fedlung.stores.run_listing import RunListing
 from fedlung.web.training.launching import RunHandle
 from fedlung.web.training.local_launcher import Engine, LocalLauncher
 from fedlung.web.training.request import RunRequest
-from tests.least_squares import ARCHITECTURE, LeastSquaresTrainer, Watch, bits, hospitals
+from tests.least_squares import ARCHITECTURE, LeastSquaresTrainer, Watch, bits, hospitals, zero_weights
 
 LONG = 30.0
 ASKED: dict[str, Any] = {
@@ -32,9 +35,9 @@ AS_COMMAND += ["--learning-rate=0.01", "--fraction=0.7", "--val-every=1"]
 
 
 class World:
-    """A data folder with four hospitals, whose ``trainers`` a test may spoil."""
+    """A data folder with four hospitals, whose ``trainers`` a test may spoil; the command opens the same ones."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.data = folder / "data"
         self.trainers: dict[str, LeastSquaresTrainer] = hospitals(batch=8)
         self.before_opening: Callable[[str], object] = lambda name: None
@@ -52,6 +55,9 @@ class World:
         )
         self.launcher = LocalLauncher(engine, self.data, threads=2)
         self.watch = Watch()
+        monkeypatch.setattr(federated_training, "open_hospital", self.open_hospital)
+        monkeypatch.setattr(federated_training, "initial_weights", lambda seed: zero_weights(np.float32))
+        monkeypatch.setattr(federated_training, "ARCHITECTURE", ARCHITECTURE)
 
     def open_hospital(self, folder: Path, **arguments: Any) -> LeastSquaresTrainer:
         self.before_opening(folder.name)

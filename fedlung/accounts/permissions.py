@@ -8,6 +8,7 @@ from fedlung.errors import NotFound
 from fedlung.stores.users import ADMIN, CLINICIAN, ROLES, STAFF, User
 
 MANAGE_USERS = "manage_users"
+ADD_HOSPITALS = "add_hospitals"
 READ_AUDIT = "read_audit"
 RUN_TRAINING = "run_training"
 PROMOTE_MODELS = "promote_models"
@@ -19,6 +20,7 @@ SEE_RESULTS = "see_results"  # runs and models; of other hospitals only what con
 
 PERMISSIONS: Mapping[str, frozenset[str]] = {  # permission -> roles
     MANAGE_USERS: frozenset({ADMIN}),
+    ADD_HOSPITALS: frozenset({ADMIN}),
     READ_AUDIT: frozenset({ADMIN}),
     RUN_TRAINING: frozenset({ADMIN}),
     PROMOTE_MODELS: frozenset({ADMIN}),

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from fedlung.detection.measure import component_at
 from fedlung.imaging.volume import HounsfieldArray
 
 SOLID, PART_SOLID, GROUND_GLASS = "solid", "part_solid", "ground_glass"
@@ -23,13 +22,16 @@ SOLID_SHARE, GROUND_GLASS_SHARE = 0.8, 0.1
 
 
 def attenuation_of(
-    hu_zyx: HounsfieldArray, mask: NDArray[np.float32], center_zyx: NDArray[np.float64], diameter_mm: float
+    hu_zyx: HounsfieldArray, component: NDArray[np.bool_] | None, low: NDArray[np.intp], diameter_mm: float
 ) -> str | None:
-    """Type of the nodule around ``center_zyx`` (voxels of 1 mm); None where it cannot be derived."""
-    if diameter_mm < SMALLEST_MM:
-        return None
-    component, low = component_at(mask, center_zyx, diameter_mm)
-    if component is None:
+    """Type of a nodule; None where it cannot be derived.
+
+    Args:
+        hu_zyx: voxels of 1 mm.
+        component: its part of the mask, in a box; None where it has none.
+        low: start of that box.
+    """
+    if component is None or diameter_mm < SMALLEST_MM:
         return None
     core = ndimage.binary_erosion(component)
     if core.sum() < FEWEST_VOXELS:

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from fedlung.detection.measure import measure
+from fedlung.detection.measure import component_at, measure
 from fedlung.detection.targets import CELL_CENTER
 from fedlung.errors import FedLungError
+from fedlung.imaging.geometry import Geometry
 from fedlung.imaging.preprocessing import CELL, PreparedScan
 
 if TYPE_CHECKING:  # who only writes a report about marks needs no torch
@@ -38,6 +39,8 @@ class Candidate:
         diameter_mm: of the ball of equal volume.
         volume_mm3: of the mask when there is one, else of the ball.
         measured: True when centre and diameter come from the mask, False from the size head alone.
+        peak: voxels zyx and diameter of the heads' ball, around which the mask was looked at: whoever draws the mark
+            cuts the mask there again, so that what is drawn has the volume that is said. None: the mark's own ball.
     """
 
     center_xyz_mm: tuple[float, float, float]
@@ -45,6 +48,17 @@ class Candidate:
     diameter_mm: float
     volume_mm3: float
     measured: bool
+    peak: tuple[tuple[float, float, float], float] | None = None
+
+    def outline(
+        self, mask: NDArray[np.float32], geometry: Geometry
+    ) -> tuple[NDArray[np.bool_] | None, NDArray[np.intp]]:
+        """Its part of the mask, on the voxels of ``geometry``, and the start of that box; None where it is its ball."""
+        center = geometry.world_to_index(self.center_xyz_mm)
+        if not self.measured:
+            return None, np.rint(center).astype(np.intp)
+        seen_from, diameter_mm = self.peak or (center, self.diameter_mm)
+        return component_at(mask, np.asarray(seen_from), diameter_mm)
 
 
 def find_candidates(maps: ScanMaps, scan: PreparedScan) -> list[Candidate]:
@@ -64,7 +78,9 @@ def find_candidates(maps: ScanMaps, scan: PreparedScan) -> list[Candidate]:
     for kept in again:
         center_zyx, diameter_mm, volume_mm3, from_mask = measured[kept]
         x, y, z = scan.geometry.index_to_world(center_zyx).tolist()
-        found.append(Candidate((x, y, z), float(probabilities[peaks[kept]]), diameter_mm, volume_mm3, from_mask))
+        z0, y0, x0 = centers[peaks[kept]].tolist()
+        peak = (z0, y0, x0), float(diameters[peaks[kept]])
+        found.append(Candidate((x, y, z), float(probabilities[peaks[kept]]), diameter_mm, volume_mm3, from_mask, peak))
     return found
 
 

@@ -47,8 +47,8 @@ class Pair:
         return self.diameter_change_mm > GROWTH_MM
 
     def doubling_time_days(self, days: int | None) -> float | None:
-        """None without dates, and for a nodule that did not grow."""
-        if days is None or days <= 0 or self.now.volume_mm3 <= self.prior.volume_mm3:
+        """None without dates, and for a nodule that has not grown: less than `GROWTH_MM` may be the measuring's."""
+        if days is None or days <= 0 or not self.has_grown or self.now.volume_mm3 <= self.prior.volume_mm3:
             return None
         return days * math.log(2) / math.log(self.now.volume_mm3 / self.prior.volume_mm3)
 

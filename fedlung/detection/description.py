@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from fedlung.detection.attenuation import attenuation_of
 from fedlung.detection.candidates import Candidate
 from fedlung.detection.categories import category_of
-from fedlung.detection.measure import component_at
-from fedlung.detection.position import LungMap
+from fedlung.detection.position import LungMap, cut_ends
 from fedlung.detection.prediction import Prediction
 from fedlung.imaging.geometry import Geometry
 
@@ -42,12 +41,9 @@ def describe(prediction: Prediction, viewed: Geometry) -> list[dict[str, Any]]:
 def _candidate(
     number: int, item: Candidate, prediction: Prediction, lungs: LungMap, viewed: Geometry
 ) -> dict[str, Any]:
-    center_zyx = prediction.scan.geometry.world_to_index(item.center_xyz_mm)
     position = lungs.position(item.center_xyz_mm, item.diameter_mm)
     category = category_of(item.diameter_mm)
-    attenuation = None
-    if item.measured:
-        attenuation = attenuation_of(prediction.scan.hu_zyx, prediction.mask, center_zyx, item.diameter_mm)
+    component, low = item.outline(prediction.mask, prediction.scan.geometry)
     return {
         "id": f"m{number}",
         "center_xyz_mm": [round(value, 4) for value in item.center_xyz_mm],
@@ -57,7 +53,7 @@ def _candidate(
         "measured": item.measured,
         "slice_number": slice_number(viewed, item.center_xyz_mm),
         "position": asdict(position),
-        "attenuation": attenuation,
+        "attenuation": attenuation_of(prediction.scan.hu_zyx, component, low, item.diameter_mm),
         "category": {"occasion": category.occasion, "rule": category.rule, "value": category.value},
     }
 
@@ -94,6 +90,9 @@ def quality_warnings(prediction: Prediction, slice_thickness_mm: float | None = 
     if any(not low <= value <= high for value, (low, high) in ranges):
         shown = " x ".join(f"{value:.2f}" for value in spacing[::-1])
         found.append({"code": "unusual_spacing", "values": {"spacing_mm": shown}})
+    if not prediction.scan.warnings:
+        codes = zip(("lungs_cut_below", "lungs_cut_above"), cut_ends(prediction.scan.search_zyx), strict=True)
+        found += [{"code": code, "values": {}} for code, is_cut in codes if is_cut]
     found += [{"code": "lungs_not_found", "values": {"reason": text}} for text in prediction.scan.warnings]
     return found
 
@@ -106,8 +105,8 @@ def label_grid(prediction: Prediction) -> NDArray[np.uint8]:
     labels = np.zeros(prediction.scan.hu_zyx.shape, dtype=np.uint8)
     for number, item in reversed(list(enumerate(prediction.candidates, start=1))):
         center = prediction.scan.geometry.world_to_index(item.center_xyz_mm)
-        component, low = component_at(prediction.mask, center, item.diameter_mm) if item.measured else (None, None)
-        if component is None or low is None:
+        component, low = item.outline(prediction.mask, prediction.scan.geometry)
+        if component is None:
             component, low = _ball(center, item.diameter_mm, labels.shape)
         box = tuple(slice(a, a + n) for a, n in zip(low, component.shape, strict=True))
         labels[box][component] = number

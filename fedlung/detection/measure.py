@@ -14,6 +14,10 @@ REACH = 1.5
 TRUSTED_RATIO = (0.6, 1.6)
 """A mask whose diameter differs more from the size head's has leaked into a vessel or the pleura, or missed
 most of the nodule; the size head is believed then."""
+SMALL_MM = 10.0
+TRUSTED_OF_SMALL = 0.8
+"""Below ``SMALL_MM``, a mask must have this share of the size head's diameter, half of its volume: where the network
+is unsure of a small nodule, its mask shrinks before its size head does (docs/results.md, "Diameters")."""
 TRUSTED_SHIFT = 1 / 3
 """The same where the centre moves by more than this share of the diameter (at least 2 mm): what leaks into the
 pleura leaks to one side, and a wall beside a 10 mm nodule adds only 5 mm to its diameter."""
@@ -40,7 +44,8 @@ def measure(
         return from_heads
     volume_mm3 = float(component.sum())
     equivalent_mm = float((6 * volume_mm3 / np.pi) ** (1 / 3))
-    if not TRUSTED_RATIO[0] <= equivalent_mm / diameter_mm <= TRUSTED_RATIO[1]:
+    least = TRUSTED_OF_SMALL if diameter_mm < SMALL_MM else TRUSTED_RATIO[0]
+    if not least <= equivalent_mm / diameter_mm <= TRUSTED_RATIO[1]:
         return from_heads
     center: NDArray[np.float64] = np.asarray(ndimage.center_of_mass(component), dtype=float) + low
     if np.linalg.norm(center - center_zyx) > max(2.0, TRUSTED_SHIFT * diameter_mm):

@@ -28,6 +28,8 @@ MIDDLE_MM = 10.0
 """A point this near to the plane between the lungs is on neither side."""
 NEAR_MM = 5.0
 """From the edge of the nodule to the lung's surface."""
+CUT_LUNG_CM2 = 30.0
+"""A searched region that is still as wide on its first or last slice goes on outside the scan."""
 VALLEY_SHARE = 0.8
 """Between two lungs there are fewer cells than this share of the smaller lung's widest column."""
 
@@ -58,6 +60,7 @@ class LungMap:
             (z, _, x) = ndimage.find_objects(search_zyx.astype(np.int8))[0]
             self._z_range, self._middle_x = (z.start, z.stop), (x.start + x.stop) / 2
             self._has_two_lungs = _has_valley(search_zyx.sum(axis=(0, 1)))
+            self._cut_ends = cut_ends(search_zyx)
 
     @classmethod
     def of(cls, scan: PreparedScan) -> LungMap:
@@ -93,6 +96,8 @@ class LungMap:
         return LEFT if offset_mm > 0 else RIGHT  # LPS: x grows to the patient's left
 
     def _height(self, z: float) -> str:
+        if any(self._cut_ends):
+            return UNKNOWN  # a third of what was scanned is no third of the lungs
         low, high = self._z_range
         share = (z - low) / (high - low)
         return LOWER if share < 1 / 3 else UPPER if share > 2 / 3 else MIDDLE
@@ -101,8 +106,14 @@ class LungMap:
         """Distance to the region's surface, less the margin that it was grown by, less the radius."""
         cell_mm = CELL * RECIPE.spacing_mm
         limit_mm = NEAR_MM + diameter_mm / 2 + RECIPE.search_margin_mm
-        depth_mm = _depth(self._search, np.asarray(center), limit_mm / cell_mm + 1) * cell_mm
+        depth_mm = _depth(self._search, np.asarray(center), limit_mm / cell_mm + 1, self._cut_ends) * cell_mm
         return PLEURA if depth_mm <= limit_mm else INSIDE
+
+
+def cut_ends(search_zyx: NDArray[np.bool_]) -> tuple[bool, bool]:
+    """Whether the lungs go on below the first and above the last slice: else a margin without lungs ends the box."""
+    areas_cm2 = search_zyx.sum(axis=(1, 2)) * ((CELL * RECIPE.spacing_mm) ** 2 / 100)
+    return bool(areas_cm2[0] > CUT_LUNG_CM2), bool(areas_cm2[-1] > CUT_LUNG_CM2)
 
 
 def _has_valley(profile: NDArray[np.integer]) -> bool:
@@ -114,13 +125,20 @@ def _has_valley(profile: NDArray[np.integer]) -> bool:
     return bool(profile[first : second + 1].min() < VALLEY_SHARE * min(profile[first], profile[second]))
 
 
-def _depth(search: NDArray[np.bool_], center: NDArray[np.float64], reach: float) -> float:
-    """Cells from ``center`` to the nearest cell that is not searched, as far as ``reach``; outside counts as not."""
+def _depth(search: NDArray[np.bool_], center: NDArray[np.float64], reach: float, goes_on: tuple[bool, bool]) -> float:
+    """Cells from ``center`` to the nearest cell that is not searched, as far as ``reach``; outside counts as not, but
+    for the ends at which the lungs go on: there the last plane is repeated."""
     middle, steps = np.floor(center).astype(int), int(np.ceil(reach))
     offsets = np.stack(np.meshgrid(*[np.arange(-steps, steps + 1)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
     cells = middle + offsets
-    inside = ((cells >= 0) & (cells < search.shape)).all(axis=1)
+    looked_at = cells.copy()
+    below, above = goes_on
+    if below:
+        looked_at[:, 0] = np.maximum(looked_at[:, 0], 0)
+    if above:
+        looked_at[:, 0] = np.minimum(looked_at[:, 0], len(search) - 1)
+    inside = ((looked_at >= 0) & (looked_at < search.shape)).all(axis=1)
     free = np.ones(len(cells), dtype=bool)
-    free[inside] = ~search[tuple(cells[inside].T)]
+    free[inside] = ~search[tuple(looked_at[inside].T)]
     distances = np.linalg.norm(cells[free] + 0.5 - center, axis=1)
     return float(distances.min(initial=np.inf))

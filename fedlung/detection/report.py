@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedlung.detection.candidates import Candidate
-from fedlung.detection.measure import component_at
 from fedlung.detection.pictures import draw_nodule
 from fedlung.detection.prediction import RESEARCH_USE, Prediction
 from fedlung.imaging.metaimage import write_metaimage
@@ -123,8 +122,7 @@ def _in_ball(item: Candidate, world: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 def _in_component(prediction: Prediction, item: Candidate, world: NDArray[np.float64]) -> NDArray[np.bool_]:
     geometry = prediction.scan.geometry
-    center = geometry.world_to_index(item.center_xyz_mm)
-    component, start = component_at(prediction.mask, center, item.diameter_mm)
+    component, start = item.outline(prediction.mask, geometry)
     if component is None:
         return _in_ball(item, world)
     index = np.rint(geometry.world_to_index(world)).astype(int) - start

@@ -24,15 +24,13 @@ from numpy.typing import NDArray
 
 from fedlung.errors import WrongArgument
 from fedlung.evaluation.marks import Mark
-from fedlung.imaging.annotations import Finding
+from fedlung.imaging.annotations import UNSIZED_DIAMETER_MM, Finding
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
 MAX_MARKS_PER_SCAN = 100
-ASSUMED_DIAMETER_MM = 10.0
-"""Diameter of a finding that was not measured (rule 3)."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +156,7 @@ def _by_scan(
 
 
 def _radii_mm(findings: Sequence[Finding]) -> list[float]:
-    return [(ASSUMED_DIAMETER_MM if item.diameter_mm < 0 else item.diameter_mm) / 2.0 for item in findings]
+    return [(UNSIZED_DIAMETER_MM if item.diameter_mm < 0 else item.diameter_mm) / 2.0 for item in findings]
 
 
 def _total(scans: Sequence[_Points]) -> int:

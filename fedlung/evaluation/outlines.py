@@ -12,12 +12,10 @@ from numpy.typing import NDArray
 
 from fedlung.detection.balls import Balls
 from fedlung.detection.candidates import Candidate
-from fedlung.detection.measure import REACH, component_at
+from fedlung.detection.measure import REACH
 from fedlung.detection.targets import ball_mask
 from fedlung.evaluation.dice import dice
 from fedlung.imaging.geometry import Geometry
-
-BoolArray = NDArray[np.bool_]
 
 
 def outline_dices(
@@ -36,7 +34,7 @@ def outline_dices(
     for nodule, diameter in zip(nodules.centers_zyx, nodules.diameters, strict=True):
         hits = (n for n, center in enumerate(centers) if np.linalg.norm(center - nodule) < diameter / 2)
         best = next(hits, None)
-        dices.append(0.0 if best is None else _dice(nodule, diameter, centers[best], candidates[best], mask))
+        dices.append(0.0 if best is None else _dice(nodule, diameter, centers[best], candidates[best], mask, geometry))
     return dices
 
 
@@ -46,6 +44,7 @@ def _dice(
     center: NDArray[np.float64],
     found: Candidate,
     mask: NDArray[np.float32],
+    geometry: Geometry,
 ) -> float:
     """Both are drawn into a box that holds them whole::
 
@@ -53,18 +52,16 @@ def _dice(
                  |<--- diameter / 2 --->|
                         center of the mark (a hit), and its outline around it
     """
-    reach = np.ceil(diameter / 2 + REACH * max(found.diameter_mm, 4.0) / 2) + 2
+    seen_from, largest_mm = found.peak or (center, found.diameter_mm)
+    widest = REACH * max(found.diameter_mm, largest_mm, 4.0) / 2
+    reach = np.ceil(diameter / 2 + widest + np.linalg.norm(center - np.asarray(seen_from))) + 2
     low = np.maximum(np.floor(nodule - reach), 0).astype(int)
-    box = mask[tuple(slice(a, b) for a, b in zip(low, np.ceil(nodule + reach).astype(int) + 1, strict=True))]
-    truth = ball_mask(Balls((nodule - low)[None], np.array([diameter])), box.shape)
-    return dice(_outline(box, center - low, found), truth)
-
-
-def _outline(mask: NDArray[np.float32], center: NDArray[np.float64], found: Candidate) -> BoolArray:
-    """What is drawn for a mark: its part of the mask, or its ball where the mask is not trusted."""
-    component, start = component_at(mask, center, found.diameter_mm) if found.measured else (None, None)
-    if component is None or start is None:
-        return ball_mask(Balls(center[None], np.array([found.diameter_mm])), mask.shape)
-    drawn = np.zeros(mask.shape, np.bool_)
-    drawn[tuple(slice(a, a + n) for a, n in zip(start, component.shape, strict=True))] = component
-    return drawn
+    high = np.minimum(np.ceil(nodule + reach).astype(int) + 1, mask.shape)
+    d, h, w = (high - low).tolist()
+    truth = ball_mask(Balls((nodule - low)[None], np.array([diameter])), (d, h, w))
+    component, start = found.outline(mask, geometry)
+    if component is None:  # its ball, where the mask is not trusted
+        return dice(ball_mask(Balls((center - low)[None], np.array([found.diameter_mm])), (d, h, w)), truth)
+    drawn = np.zeros((d, h, w), np.bool_)
+    drawn[tuple(slice(a, a + n) for a, n in zip(start - low, component.shape, strict=True))] = component
+    return dice(drawn, truth)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+from fedlung.federation.measured import Measured
 from fedlung.federation.weights import Weights
 
 CorrectGradient = Callable[[Any, Any, Any], Any]
@@ -46,5 +47,5 @@ class LocalTrainer(Protocol):
         hears a fraction in 0..1. When ``should_stop()`` turns true the answer is no longer wanted.
         """
 
-    def evaluate(self, weights: Weights) -> Mapping[str, float]:
-        """Metrics of ``weights`` on scans that are not trained on."""
+    def evaluate(self, weights: Weights) -> Measured:
+        """What ``weights`` are worth on scans that are not trained on."""

@@ -82,6 +82,11 @@ def scan_files(folder: Path) -> list[Path]:
     )
 
 
+def has_scans(folder: Path) -> bool:
+    """Whether a hospital's folder holds anything to train on, sound or not."""
+    return any(_is_scan(path) for part in ("scans", "cubes") for path in folder.glob(f"{part}/*"))
+
+
 def read_whole_hospital(folder: Path) -> HospitalFolder:
     """Everything in ``folder``, whatever was declared about it; scans are listed, not read.
 

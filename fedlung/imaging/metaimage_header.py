@@ -66,9 +66,11 @@ _CARRIED_ALONG = re.compile(
     r"|xyzt_units|aux_file|descrip",
     re.ASCII,
 )
-# Letters of any script, so 病人.raw is fine; no slash, backslash, colon, percent sign, leading dot or control
-# character, so the name cannot leave the folder, be a pattern, or be an address.
-_PLAIN_FILE_NAME = re.compile(r"\w[\w\-+(). ]{0,199}\.(raw|zraw)", re.IGNORECASE)
+# Letters of any script and the brackets and marks that people put around dates and remarks, full-width ones too, so
+# 病人.raw and CT [2].raw are fine; no slash, backslash, colon, percent sign, leading dot or control character, so the
+# name cannot leave the folder, be a pattern, or be an address.
+_MARKS = r"\-+(). \[\],&=#" + r"\uff08\uff09\u3010\u3011\u300a\u300b\uff0c\u3001\uff1b\u00b7\u2014"
+_PLAIN_FILE_NAME = re.compile(rf"\w[\w{_MARKS}]{{0,199}}\.(raw|zraw)", re.IGNORECASE)
 _WHOLE_NUMBER = re.compile(r"[+-]?\d{1,18}", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,4})?", re.ASCII)
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")

@@ -101,13 +101,13 @@ def _segmentation(scan: MarkedScan, slices: Sequence[Dataset], labels: NDArray[n
     segments = [
         hd.seg.SegmentDescription(
             segment_number=number,
-            segment_label=f"Nodule {number}",
+            segment_label=f"Nodule {item.name}",
             segmented_property_category=codes.SCT.MorphologicallyAbnormalStructure,
             segmented_property_type=NODULE,
             algorithm_type="AUTOMATIC" if item.label is not None else "SEMIAUTOMATIC",
             algorithm_identification=algorithm,
             tracking_uid=_uid(scan, f"mark {item.mark.id}"),
-            tracking_id=f"Nodule {number}",
+            tracking_id=f"Nodule {item.name}",
             anatomic_regions=[LUNG],
         )
         for number, item in enumerate(scan.reported, start=1)
@@ -141,7 +141,7 @@ def _group(
     if item.probability is not None:
         measurements.append(sr.Measurement(CERTAINTY, round(100 * item.probability, 2), PERCENT))
     return sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
-        tracking_identifier=sr.TrackingIdentifier(_uid(scan, f"mark {item.mark.id}"), f"Nodule {number}"),
+        tracking_identifier=sr.TrackingIdentifier(_uid(scan, f"mark {item.mark.id}"), f"Nodule {item.name}"),
         # Not from_segmentation: it looks for the segment's number where a SEG of one segment does not have it.
         referenced_segment=sr.ReferencedSegment(
             sop_class_uid=segmentation.SOPClassUID,
@@ -163,7 +163,9 @@ def _group(
 def _marks(scan: MarkedScan) -> Sequence[ReportedMark]:
     if not scan.reported:
         raise Conflict("no mark is reported at this threshold: there is nothing to write into DICOM")
-    return scan.reported[:MOST_SEGMENTS]
+    if len(scan.reported) > MOST_SEGMENTS:
+        raise Conflict(f"{len(scan.reported)} marks are reported; DICOM holds at most {MOST_SEGMENTS}")
+    return scan.reported
 
 
 def _check_seg(content: bytes, labels: NDArray[np.uint8], count: int) -> None:

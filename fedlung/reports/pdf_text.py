@@ -15,6 +15,7 @@ from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import Paragraph
 
 LATIN, CHINESE = "Helvetica", "STSong-Light"
+UNKNOWN = "\N{WHITE SQUARE}"
 _BEYOND_LATIN = re.compile(r"[^\x20-\x7e\xa0-\xff]+")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
 
@@ -28,8 +29,18 @@ def paragraph(text: str, style: ParagraphStyle, *, bold: bool = False) -> Paragr
 
 
 def plain(text: str) -> str:
-    """Without characters that a person cannot see; a line of its own for each line break."""
-    return _UNPRINTABLE.sub(" ", text)
+    """Without characters that a person cannot see, and with a box for what no font of the report has: another
+    character, or none, would stand in its place."""
+    return _BEYOND_LATIN.sub(lambda found: "".join(map(_known, found[0])), _UNPRINTABLE.sub(" ", text))
+
+
+def _known(character: str) -> str:
+    """STSong-Light has what GBK has."""
+    try:
+        character.encode("gbk")
+    except UnicodeEncodeError:
+        return UNKNOWN
+    return character
 
 
 def draw_line(canvas: Canvas, x: float, y: float, text: str, size: float, *, from_right: bool = False) -> None:

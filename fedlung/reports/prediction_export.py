@@ -42,20 +42,22 @@ def to_export(scan: MarkedScan, exported: str, exported_by: str) -> dict[str, An
         "marks_version": scan.version.version,
         "first_read_declared": scan.version.first_read_declared,
         "num_reported": len(scan.reported),
-        "marks": [_mark(item) for item in scan.marks],
+        "marks": [_mark(item, scan.diameter_agreement(item)) for item in scan.marks],
     }
 
 
-def _mark(item: ReportedMark) -> dict[str, Any]:
+def _mark(item: ReportedMark, agreement: dict[str, Any] | None) -> dict[str, Any]:
     mark = item.mark
     return {
         "number": item.number,
+        "name": item.name,
         "id": mark.id,
         "source": mark.source,
         "status": mark.status,
         "reported": item.is_reported,
         "center_xyz_mm": list(mark.center_xyz_mm),
         "diameter_mm": mark.diameter_mm,
+        "diameter_agreement": agreement,
         "volume_mm3": round(item.volume_mm3, 1),
         "probability": item.probability,
         "slice_number": item.slice_number,

@@ -35,7 +35,8 @@ _TITLE = ParagraphStyle("title", parent=_BODY, fontSize=16, leading=21)
 _HEADING = ParagraphStyle("heading", parent=_BODY, fontSize=11.5, leading=15, spaceBefore=9, spaceAfter=4)
 
 COLUMNS = ("number", "judgement", "probability", "diameter", "volume", "slice", "place", "kind", "category", "comment")
-_COLUMN_SHARES = (0.045, 0.11, 0.10, 0.11, 0.11, 0.06, 0.155, 0.10, 0.09, 0.12)
+_COLUMN_SHARES = (0.05, 0.14, 0.11, 0.11, 0.11, 0.07, 0.20, 0.11, 0.10)
+"""Of all but the comment, which has a line of its own: in a column, a long one would be higher than a page."""
 
 
 @dataclass(frozen=True)
@@ -127,10 +128,18 @@ def _first_part(words: PdfWords) -> list[Flowable]:
 def _table(words: PdfWords) -> list[Flowable]:
     parts: list[Flowable] = [paragraph(words.marks_title, _HEADING), paragraph(words.summary, _BODY), Spacer(0, 2 * mm)]
     if words.rows:
-        heading = [paragraph(text, _CELL, bold=True) for text in words.columns]
-        rows = [[paragraph(text, _CELL) for text in row] for row in words.rows]
+        heading = [paragraph(text, _CELL, bold=True) for text in words.columns[:-1]]
+        rows, style = [heading], _grid(heading=True)
+        for *cells, comment in words.rows:
+            rows.append([paragraph(text, _CELL) for text in cells])
+            if comment:
+                place = len(rows)
+                said = paragraph(f"{words.columns[-1]}: {comment}", _CELL)
+                rows.append(["", said, *[""] * (len(cells) - 2)])
+                style += [("SPAN", (1, place), (-1, place)), ("NOSPLIT", (0, place - 1), (0, place))]
+                style.append(("LINEBELOW", (0, place - 1), (-1, place - 1), 0.4, Color(1, 1, 1)))
         widths = [share * WIDTH for share in _COLUMN_SHARES]
-        parts.append(Table([heading, *rows], colWidths=widths, style=_grid(heading=True), repeatRows=1))
+        parts.append(Table(rows, colWidths=widths, style=style, repeatRows=1))
     return parts
 
 

@@ -16,6 +16,7 @@ from fedlung.errors import BadAnnotations, UnreadableStore
 from fedlung.imaging.annotations import COLUMNS, read_findings
 from fedlung.stores.annotation_versions import ScanFinding
 from fedlung.stores.atomic_files import write_atomically
+from fedlung.stores.file_signature import file_signature
 
 NODULES, EXCLUDED = "annotations.csv", "annotations_excluded.csv"
 
@@ -38,7 +39,7 @@ class AnnotationTables:
 
     def rows_of(self, scan_id: str) -> list[TableRow]:
         """Raises UnreadableStore."""
-        signature = tuple(_signature(self._folder / name) for name in (NODULES, EXCLUDED))
+        signature = tuple(file_signature(self._folder / name) for name in (NODULES, EXCLUDED))
         if self._known[0] != signature:
             self._known = signature, self._read()
         return self._known[1].get(scan_id, [])
@@ -106,11 +107,3 @@ def _table(columns: Sequence[str], rows: Sequence[Mapping[str, str | None]]) -> 
 
 def _content(path: Path) -> bytes | None:
     return path.read_bytes() if path.exists() else None
-
-
-def _signature(path: Path) -> object:
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        return None
-    return status.st_size, status.st_mtime_ns, status.st_ino

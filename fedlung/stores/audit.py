@@ -37,6 +37,7 @@ class Action(StrEnum):
     USER_CREATED = "user_created"
     USER_CHANGED = "user_changed"
     ACCOUNT_MERGED = "account_merged"
+    HOSPITAL_ADDED = "hospital_added"
     RUN_STARTED = "run_started"
     RUN_PAUSED = "run_paused"
     RUN_RESUMED = "run_resumed"

@@ -11,8 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from fedlung.errors import FedLungError, NotFound, WrongArgument
-from fedlung.imaging.hospital_folder import HospitalFolder, hospital_folders, read_whole_hospital, without_held_back
+from fedlung.imaging.hospital_folder import (
+    HospitalFolder,
+    has_scans,
+    hospital_folders,
+    read_whole_hospital,
+    without_held_back,
+)
 from fedlung.imaging.readiness import READINESS_FILE, read_readiness
+from fedlung.stores.file_signature import file_signature
+from fedlung.stores.new_hospital import make_hospital
 
 NAMES = "hospital.json"
 LANGUAGES = ("en", "zh")
@@ -65,6 +73,14 @@ class HospitalFolders:
             raise NotFound("there is no such hospital")
         return folder
 
+    def without_scans(self) -> list[str]:
+        """Hospitals that have brought nothing yet."""
+        return sorted(name for name, folder in self._folders().items() if not has_scans(folder))
+
+    def add(self, hospital_id: str, names: Mapping[str, str]) -> None:
+        """A new hospital without scans; ``names`` (language -> name) may lack a language. Raises as `make_hospital`."""
+        make_hospital(self.data, hospital_id, names, NAMES)
+
     def name(self, hospital_id: str, language: str) -> str:
         """Display name, also of a hospital that is not there any more."""
         folder = self._folders().get(hospital_id)
@@ -75,7 +91,7 @@ class HospitalFolders:
         """Raises NotFound."""
         folder = self.folder(hospital_id)
         signature = tuple(
-            _signature(folder / part) for part in ("scans", "cubes", "annotations.csv", NAMES, READINESS_FILE)
+            file_signature(folder / part) for part in ("scans", "cubes", "annotations.csv", NAMES, READINESS_FILE)
         )
         known = self._known.get(hospital_id)
         if known is None or known[0] != signature:
@@ -144,11 +160,3 @@ def _made_names(hospital_id: str) -> dict[str, str]:
         return {"en": f"Hospital {label}", "zh": f"医院 {label}"}
     plain = hospital_id.replace("_", " ")
     return {"en": plain, "zh": plain}
-
-
-def _signature(path: Path) -> object:
-    try:
-        status = path.stat()
-    except OSError as error:
-        return error.errno
-    return status.st_size, status.st_mtime_ns, status.st_ino, status.st_mode

@@ -27,6 +27,7 @@ from fedlung.errors import BadCheckpoint, NotFound, UnreadableStore
 from fedlung.stores.atomic_files import sync_folder, write_atomically
 from fedlung.stores.checksums import checksum_path, file_sha256, stated_sha256
 from fedlung.stores.clock import utc_now
+from fedlung.stores.file_signature import file_signature
 
 MODEL, CARD, PROMOTED = "model.pth", "card.json", "promoted.json"
 PRETRAINED = "pretrained"
@@ -189,7 +190,7 @@ class ModelRegistry:
 
     def _card(self, path: Path) -> dict[str, Any]:
         """Read again when the file has changed; empty when there is none."""
-        signature = _stat(path)
+        signature = file_signature(path)
         known = self._cards.get(path)
         if known is None or known[0] != signature:
             try:
@@ -228,13 +229,4 @@ def _agrees(entry: ModelEntry) -> bool:
 
 def _signature(entry: ModelEntry) -> tuple[object, ...]:
     """Changes whenever the file, its checksum file or the card's SHA-256 does."""
-    return entry.sha256, _stat(entry.path), _stat(checksum_path(entry.path))
-
-
-def _stat(path: Path) -> object:
-    """Changes with the file: its change time cannot be set back."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+    return entry.sha256, file_signature(entry.path), file_signature(checksum_path(entry.path))

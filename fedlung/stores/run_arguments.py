@@ -12,7 +12,7 @@ from fedlung.errors import BadRunFolder, WrongArgument
 from fedlung.federation.learning_rate import SCHEDULES
 from fedlung.federation.options import RunOptions
 from fedlung.federation.strategies import STRATEGIES, Strategy, make_strategy
-from fedlung.stores.runs import RunFolder, find_run, new_run_id, read_config
+from fedlung.stores.runs import RunFolder, find_run, read_config
 
 MAY_CHANGE = {"data", "val", "val_every", "out", "runs", "cache", "resume", "deadline", "quorum"}
 """What may be given anew with ``--resume``: it does not change what an undisturbed round computes."""
@@ -131,7 +131,7 @@ def open_run(arguments: argparse.Namespace, scans: Mapping[str, int]) -> RunFold
     """
     if arguments.resume is None:
         config = {"version": __version__, "arguments": to_config(arguments), "scans": dict(scans)}
-        return RunFolder.create(arguments.runs, new_run_id(), config)
+        return RunFolder.create_new(arguments.runs, lambda run_id: config)
     folder = RunFolder.open(find_run(arguments.runs, arguments.resume))
     try:
         settle_scans(folder, scans)

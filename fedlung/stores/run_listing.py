@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -17,6 +19,7 @@ from typing import Any
 from fedlung.errors import BadRunFolder, NotFound
 from fedlung.events import FAILED, PAUSED, QUEUED, RUNNING, STOPPED
 from fedlung.stores.atomic_files import write_atomically
+from fedlung.stores.file_signature import FileSignature, file_signature
 from fedlung.stores.runs import CONFIG, EVENTS, ROUNDS, is_driven, read_config, read_events, read_rounds
 
 NOTES = "notes.json"
@@ -71,21 +74,37 @@ class RunRecord:
         return ended_early and self.round < self.rounds and bool(self.arguments)
 
 
+@dataclass(frozen=True)
+class _Known:
+    """A run as it was read, and its files from outside just before."""
+
+    signatures: tuple[FileSignature, ...]
+    record: RunRecord
+
+
 class RunListing:
-    """The runs below ``root``. What was read is kept until a file of the run changes."""
+    """The runs below ``root``. What was read is kept until a file of the run changes, whoever changes it.
+
+    Several threads may ask at once.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._known: dict[str, tuple[tuple[object, ...], RunRecord]] = {}
+        self._known: dict[str, _Known] = {}
 
     def all(self) -> list[RunRecord]:
         """Every run, the newest first."""
-        found = [self._record(folder) for folder in self._folders().values()]
-        return sorted(found, key=lambda record: (record.created, record.run_id), reverse=True)
+        return sorted(map(self._record, self._configs()), key=_age, reverse=True)
+
+    def newest(self) -> RunRecord | None:
+        """The first of `all`. Of the other runs only the ``config.json`` is looked at: it says how old they are."""
+        known = [self._known_by_config(name, config) for name, config in self._configs().items()]
+        newest = max((each.record for each in known), key=_age, default=None)
+        return None if newest is None else self._record(newest.run_id)
 
     def get(self, run_id: str) -> RunRecord:
         """Raises NotFound."""
-        return self._record(self.folder(run_id))
+        return self._record(self.folder(run_id).name)
 
     def folder(self, run_id: str) -> Path:
         """The run's folder. An id is only compared with names that are there, never made a path.
@@ -93,10 +112,9 @@ class RunListing:
         Raises:
             NotFound: there is no such run.
         """
-        folder = self._folders().get(run_id)
-        if folder is None:
+        if run_id not in self._configs():
             raise NotFound("there is no such run")
-        return folder
+        return self.root / run_id
 
     def set_note(self, run_id: str, text: str, author: str) -> Note:
         """Replace the run's note.
@@ -109,43 +127,58 @@ class RunListing:
         write_atomically(self.folder(run_id) / NOTES, content)
         return note
 
-    def _folders(self) -> dict[str, Path]:
-        if not self.root.is_dir():
-            return {}
-        return {path.name: path for path in self.root.iterdir() if path.name[0] != "." and (path / CONFIG).is_file()}
+    def _configs(self) -> dict[str, FileSignature]:
+        """Name of every run -> its ``config.json`` from outside. What is known of runs that are gone is dropped."""
+        try:
+            names = [name for name in os.listdir(self.root) if name[0] != "."]
+        except (FileNotFoundError, NotADirectoryError):
+            names = []
+        looks = {name: file_signature(f"{self.root}/{name}/{CONFIG}") for name in names}
+        configs = {name: look for name, look in looks.items() if stat.S_ISREG(look[0])}
+        for name in set(self._known) - configs.keys():
+            self._known.pop(name, None)
+        return configs
 
-    def _record(self, folder: Path) -> RunRecord:
-        signature = tuple(_signature(folder / name) for name in (CONFIG, EVENTS, ROUNDS, NOTES))
-        known = self._known.get(folder.name)
-        if known is None or known[0] != signature:
-            known = signature, _read_or_explain(folder)
-            self._known[folder.name] = known
-        record = known[1]
+    def _known_by_config(self, name: str, config: FileSignature) -> _Known:
+        """What is known of a run whose other files may have changed since."""
+        known = self._known.get(name)
+        return known if known is not None and known.signatures[0] == config else self._looked_at(name)
+
+    def _looked_at(self, name: str) -> _Known:
+        # From outside first: what is written while it is read is then read again the next time.
+        signatures = tuple(file_signature(f"{self.root}/{name}/{file}") for file in (CONFIG, EVENTS, ROUNDS, NOTES))
+        known = self._known.get(name)
+        if known is None or known.signatures != signatures:
+            known = self._known[name] = _Known(signatures, _read_or_explain(self.root / name))
+        return known
+
+    def _record(self, name: str) -> RunRecord:
+        record = self._looked_at(name).record
         if record.state not in UNFINISHED:
             return record
-        if is_driven(folder):
+        if is_driven(self.root / name):
             return replace(record, is_driven=True)
         return replace(record, state=STOPPED, reason=INTERRUPTED)
 
 
-def _signature(path: Path) -> object:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_size, status.st_mtime_ns, status.st_ino
+def _age(record: RunRecord) -> tuple[str, str]:
+    return record.created, record.run_id
 
 
 def _read_or_explain(folder: Path) -> RunRecord:
     """A damaged folder is a failed run that says what is wrong with it."""
+    created = ""
     try:
-        return _read(folder)
+        config = read_config(folder)
+        created = str(config.get("created") or _made(folder))
+        return _read(folder, config, created)
     except (BadRunFolder, KeyError, TypeError, ValueError, AttributeError) as error:
-        return RunRecord(folder.name, FAILED, f"{type(error).__name__}: {error}", 0, 0, created=_made(folder))
+        why = f"{type(error).__name__}: {error}"
+        return RunRecord(folder.name, FAILED, why, 0, 0, created=created or _made(folder))
 
 
-def _read(folder: Path) -> RunRecord:
-    config, events = read_config(folder), read_events(folder)
+def _read(folder: Path, config: Mapping[str, Any], created: str) -> RunRecord:
+    events = read_events(folder)
     arguments = dict(config.get("arguments") or {})
     told: Mapping[str, Any] = next((event for event in reversed(events) if event.get("event") == "training_status"), {})
     state = str(told.get("state", QUEUED))
@@ -158,7 +191,7 @@ def _read(folder: Path) -> RunRecord:
         reason=str(told.get("reason", "")),
         round=int(records[-1]["round"]) if records else 0,
         rounds=int(arguments.get("rounds") or told.get("rounds", 0)),
-        created=str(config.get("created") or _made(folder)),
+        created=created,
         ended="" if state in UNFINISHED else str(events[-1].get("time", "")),
         started_by=str(config.get("started_by", "")),
         arguments=arguments,
@@ -185,4 +218,5 @@ def _note(path: Path) -> Note:
 
 
 def _made(folder: Path) -> str:
-    return datetime.fromtimestamp(folder.stat().st_mtime, UTC).isoformat(timespec="milliseconds")
+    """By the time of the ``config.json``, which a note or a round does not change."""
+    return datetime.fromtimestamp((folder / CONFIG).stat().st_mtime, UTC).isoformat(timespec="milliseconds")

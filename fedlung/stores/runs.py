@@ -16,13 +16,14 @@ leaves complete rounds and perhaps a checkpoint that no line mentions, which the
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
 import secrets
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -37,7 +38,7 @@ CONFIG, EVENTS, ROUNDS, LOCK = "config.json", "events.jsonl", "rounds.jsonl", "l
 
 
 def new_run_id() -> str:
-    """Sorts by time (UTC), and is unique without asking anybody."""
+    """Sorts by time (UTC). Two of the same second may be equal, hence `RunFolder.create_new`."""
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
@@ -126,19 +127,16 @@ class RunFolder:
         Raises:
             BadRunFolder: there is a run of this id.
         """
-        path = root / run_id
-        root.mkdir(parents=True, exist_ok=True)
-        partial = root / f".{run_id}.{secrets.token_hex(4)}.partial"
-        partial.mkdir()
-        try:
-            _write_config(partial, {"run_id": run_id, "created": utc_now(), **config})
-            if path.exists():
-                raise BadRunFolder(f"run {run_id} exists already in {root}")
-            partial.rename(path)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
-        sync_folder(root)
-        return cls.open(path)
+        if not _make(root, run_id, config):
+            raise BadRunFolder(f"run {run_id} exists already in {root}")
+        return cls.open(root / run_id)
+
+    @classmethod
+    def create_new(cls, root: Path, config: Callable[[str], Mapping[str, Any]]) -> RunFolder:
+        """Make the folder of a new run under an id that no other has; ``config`` gets the id."""
+        while not _make(root, run_id := new_run_id(), config(run_id)):
+            pass
+        return cls.open(root / run_id)
 
     @classmethod
     def open(cls, path: Path) -> RunFolder:
@@ -199,6 +197,24 @@ class RunFolder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _make(root: Path, run_id: str, config: Mapping[str, Any]) -> bool:
+    """Whether there is a new folder; False when the id is taken, even if by another process at this moment."""
+    root.mkdir(parents=True, exist_ok=True)
+    partial = root / f".{run_id}.{secrets.token_hex(4)}.partial"
+    partial.mkdir()
+    try:
+        _write_config(partial, {"run_id": run_id, "created": utc_now(), **config})
+        partial.rename(root / run_id)
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):  # POSIX: a folder replaces an empty one only
+            return False
+        raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    sync_folder(root)
+    return True
 
 
 def _write_config(folder: Path, config: Mapping[str, Any]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from fedlung.stores.atomic_files import append_line, cut_torn_line, read_lines
 from fedlung.stores.clock import utc_now
+from fedlung.stores.file_signature import file_signature
 
 USED = "used.jsonl"
 
@@ -34,7 +35,7 @@ class ScanUsage:
 
     def _read(self) -> dict[str, dict[str, set[int]]]:
         with self._lock:
-            signature = _signature(self._path)
+            signature = file_signature(self._path)
             if self._known[0] != signature:
                 self._known = signature, _by_scan(read_lines(self._path)[0])
             return self._known[1]
@@ -57,11 +58,3 @@ def _by_scan(records: Iterable[dict[str, Any]]) -> dict[str, dict[str, set[int]]
         for scan_id in record["scans"]:
             found.setdefault(scan_id, {}).setdefault(record["run_id"], set()).add(record["round"])
     return found
-
-
-def _signature(path: Path) -> object:
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        return ()
-    return status.st_size, status.st_mtime_ns

@@ -7,12 +7,12 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, make_response, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
-from werkzeug.exceptions import BadRequest
 
 from fedlung.accounts.permissions import RUN_TRAINING, SEE_RESULTS
 from fedlung.errors import InvalidInput
 from fedlung.stores.audit import Action
 from fedlung.stores.runs import read_events
+from fedlung.web.json_bodies import json_object
 from fedlung.web.live.streams import Everyone, stream_of, view_for
 from fedlung.web.services import services
 from fedlung.web.sessions import access, signed_in_user
@@ -43,7 +43,7 @@ def all_runs() -> ResponseReturnValue:
 def start() -> ResponseReturnValue:
     user = signed_in_user()
     hospitals = services().hospitals
-    wanted = parse_request(_json_object(), hospitals.ids(), hospitals.not_ready_ids())
+    wanted = parse_request(json_object(), hospitals.ids(), hospitals.not_ready_ids(), hospitals.without_scans())
     run = services().runs.start(wanted, user)
     _note_deed(Action.RUN_STARTED, run["id"], **wanted.model_dump())
     return jsonify(run), 201
@@ -79,7 +79,7 @@ def stop(run_id: str) -> ResponseReturnValue:
 @blueprint.put("/runs/<run_id>/note")
 @access(RUN_TRAINING)
 def note(run_id: str) -> ResponseReturnValue:
-    text = _json_object().get("text")
+    text = json_object().get("text")
     if not isinstance(text, str):
         raise InvalidInput(fields={"text": gettext("A text is needed.")})
     if len(text) > LONGEST_NOTE:
@@ -138,10 +138,3 @@ def _done(deed: Action, run_id: str) -> ResponseReturnValue:
 def _note_deed(deed: Action, run_id: str, **details: Any) -> None:
     user = signed_in_user()
     services().audit.append(user.username, deed, run_id, details, user.hospital_id or "")
-
-
-def _json_object() -> dict[str, Any]:
-    payload = request.get_json()
-    if not isinstance(payload, dict):
-        raise BadRequest
-    return payload

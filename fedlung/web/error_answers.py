@@ -20,6 +20,7 @@ from werkzeug.exceptions import HTTPException
 
 from fedlung.errors import FedLungError, InvalidInput, TooManyTries
 from fedlung.web.i18n import locale
+from fedlung.web.scans.refusal_words import in_words
 from fedlung.web.security_headers import REQUEST_ID
 
 logger = logging.getLogger(__name__)
@@ -141,10 +142,11 @@ def _answer(code: str, sentence: str, fields: dict[str, str] | None = None) -> R
 
 
 def _in_words(text: str, sentence: str) -> str:
-    """The error's own sentence; one that lower layers made in English is put behind the reader's language."""
+    """The error's own sentence, in the reader's language where it is known; else behind one in that language."""
     if not sentence:
         return text
-    return f"{text} ({sentence})" if locale() != "en" and sentence.isascii() else sentence
+    said = in_words(sentence)
+    return f"{text} ({said})" if locale() != "en" and said.isascii() else said
 
 
 def _page(status: int, code: str, message: str) -> str:

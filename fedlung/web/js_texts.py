@@ -98,6 +98,8 @@ _GENERAL: dict[str, Any] = {
     "model.data": lazy_gettext("Data"),
     "model.limits": lazy_gettext("Limits"),
     "model.use": lazy_gettext("Intended use"),
+    "model.threshold": lazy_gettext("Display threshold"),
+    "model.no_threshold": lazy_gettext("Not chosen on validation. {reason}"),
     "model.size": lazy_gettext("Size"),
     "model.trained_by": lazy_gettext("Trained by"),
     "model.integrity": lazy_gettext("File"),

@@ -17,6 +17,7 @@ PREDICTIONS: dict[str, Any] = {
     "predict.round_of": lazy_gettext("round {round} of {rounds}"),
     "predict.validated": lazy_gettext("in validation: sensitivity {sensitivity} at 1 false mark per scan"),
     "predict.validated_on": lazy_gettext("in validation: sensitivity {sensitivity} at 1 false mark per scan ({scans})"),
+    "predict.validated_at": lazy_gettext("in validation: sensitivity {sensitivity} at {rate} ({scans})"),
     "predict.not_validated": lazy_gettext("not validated"),
     "predict.is_queued": lazy_gettext("{scan} waits to be read."),
     "predict.was_read": lazy_gettext("This model has read this scan already; the reading is in the list."),
@@ -54,12 +55,19 @@ PREDICTIONS: dict[str, Any] = {
         "In validation: between {least} and {rate}, sensitivity {low} to {high} ({scans})."
     ),
     "predict.means_above": lazy_gettext(
-        "In validation: fewer than {rate}, sensitivity below {sensitivity} ({scans}); how much was not measured."
+        "In validation: at most {rate}, sensitivity at most {sensitivity} ({scans}); how much was not measured."
     ),
     "predict.means_below": lazy_gettext(
-        "In validation: more than {rate}, sensitivity {sensitivity} or better ({scans}); how much was not measured."
+        "In validation: at least {rate}, sensitivity {sensitivity} or better ({scans}); how much was not measured."
     ),
     "predict.means_unknown": lazy_gettext("What this threshold means is not known: this model's validation has none."),
+    "predict.means_too_few": lazy_gettext(
+        "What this threshold means is not known: this model was validated on too few scans ({scans})."
+    ),
+    "predict.means_too_many": lazy_gettext(
+        "In validation the model made more than 8 false marks per scan at every threshold ({scans})."
+    ),
+    "predict.with_interval": lazy_gettext("{value}, {level} interval {low} to {high}"),
     # The list of marks
     "predict.column_mark": lazy_gettext("Mark"),
     "predict.column_confidence": lazy_gettext("Confidence"),
@@ -109,6 +117,7 @@ PREDICTIONS: dict[str, Any] = {
     "predict.accept": lazy_gettext("Accept"),
     "predict.reject": lazy_gettext("Reject"),
     "predict.diameter": lazy_gettext("Diameter"),
+    "predict.diameter_value": lazy_gettext("{diameter} mm"),
     "predict.comment": lazy_gettext("Comment"),
     "predict.move_here": lazy_gettext("Move to the crosshair"),
     "predict.restore": lazy_gettext("As the model had it"),
@@ -155,6 +164,17 @@ PREDICTIONS: dict[str, Any] = {
     "predict.alignment": lazy_gettext(
         "The prior scan was moved by {shift} mm and turned by {angle}° (correlation {correlation})."
     ),
+    "predict.alignment_doubtful": lazy_gettext(
+        "They fit each other badly: perhaps two persons, or too little of the same. Do not rely on what is called new,"
+        " gone or grown."
+    ),
+    "predict.other_model": lazy_gettext(
+        "The two scans were read by different models, each at its own threshold; differences may be theirs."
+    ),
+    "predict.was_unreported": lazy_gettext(
+        "not new: marked in the prior scan, too ({diameter} mm), where it was rejected or is below the threshold"
+    ),
+    "predict.is_unreported": lazy_gettext("still marked ({diameter} mm), but rejected or below the threshold"),
     "predict.compared": lazy_gettext("Marks of both scans"),
     "predict.compare_mark": lazy_gettext("Mark"),
     "predict.compare_now": lazy_gettext("Now"),
@@ -162,6 +182,7 @@ PREDICTIONS: dict[str, Any] = {
     "predict.compare_change": lazy_gettext("Change"),
     "predict.compare_doubling": lazy_gettext("Doubling time"),
     "predict.only_prior": lazy_gettext("only before"),
+    "predict.only_now": lazy_gettext("only now"),
     "predict.is_new": lazy_gettext("new"),
     "predict.is_gone": lazy_gettext("not marked any more"),
     "predict.changed_by": lazy_gettext("{diameter} mm, volume {volume} %"),

@@ -186,5 +186,10 @@ SCANS: dict[str, Any] = {
     ),
     "import.apply.one": lazy_gettext("Import {count} finding"),
     "import.apply.other": lazy_gettext("Import {count} findings"),
+    "import.put_together": lazy_gettext("{found} for {scans} of your hospital."),
+    "import.both": lazy_gettext("{nodules} and {ignored}"),
+    "count.ignored.one": lazy_gettext("{count} finding to ignore"),
+    "count.ignored.other": lazy_gettext("{count} findings to ignore"),
+    "import.nothing_new": lazy_gettext("Nothing new: all of these findings were marked already."),
     "import.done": lazy_gettext("{nodules} for {scans} were imported."),
 }

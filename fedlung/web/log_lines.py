@@ -24,3 +24,5 @@ def log_to_stderr(level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(OneLine(FORMAT))
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    # It tells every attribute that it copies from a series, with the identifiers of the patient's images.
+    logging.getLogger("highdicom").setLevel(logging.WARNING)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from flask import Flask, request, url_for
@@ -42,12 +43,17 @@ NAVIGATION = (
 
 
 def install(app: Flask, js_texts: Mapping[str, Any]) -> None:
+    @cache
+    def js_texts_in(_language: str) -> dict[str, str]:
+        """Hundreds of texts, on every page the same."""
+        return {key: str(text) for key, text in js_texts.items()}
+
     @app.context_processor
     def context() -> dict[str, Any]:
         return {
             "locale": locale(),
             "nav": _navigation(app),
-            "js_texts": {key: str(text) for key, text in js_texts.items()},
+            "js_texts": js_texts_in(locale()),
             "version": __version__,
             "banners": banners(getattr(current_user, "role", "")),
         }

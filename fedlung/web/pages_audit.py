@@ -9,8 +9,11 @@ from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_babel import lazy_gettext
 
+from fedlung.accounts.field_rules import normal_username_or_empty
 from fedlung.accounts.permissions import READ_AUDIT
 from fedlung.stores.audit import Action
+from fedlung.web.audit_words import actor_words, details_in_words, target_words
+from fedlung.web.i18n import locale
 from fedlung.web.pages_accounts import not_kept
 from fedlung.web.services import services
 from fedlung.web.sessions import access
@@ -28,6 +31,7 @@ LABELS: Mapping[str, Any] = {
     Action.USER_CREATED: lazy_gettext("made an account"),
     Action.USER_CHANGED: lazy_gettext("changed an account"),
     Action.ACCOUNT_MERGED: lazy_gettext("joined two changes of an account"),
+    Action.HOSPITAL_ADDED: lazy_gettext("added a hospital"),
     Action.RUN_STARTED: lazy_gettext("started a training run"),
     Action.RUN_PAUSED: lazy_gettext("paused a training run"),
     Action.RUN_RESUMED: lazy_gettext("resumed a training run"),
@@ -40,7 +44,7 @@ LABELS: Mapping[str, Any] = {
     Action.SCAN_STORED: lazy_gettext("brought in a scan"),
     Action.SCAN_CHANGED: lazy_gettext("changed a scan's name or readiness"),
     Action.SCAN_DELETED: lazy_gettext("deleted a scan"),
-    Action.READINESS_CHANGED: lazy_gettext("declared the hospital's data ready or not ready"),
+    Action.READINESS_CHANGED: lazy_gettext("changed the readiness or a setting of the hospital's data"),
     Action.ANNOTATIONS_CHANGED: lazy_gettext("changed the annotations of a scan"),
     Action.ANNOTATIONS_IMPORTED: lazy_gettext("imported annotations"),
     Action.ANNOTATIONS_DOWNLOADED: lazy_gettext("downloaded the annotations"),
@@ -54,10 +58,11 @@ LABELS: Mapping[str, Any] = {
 @blueprint.get("/audit")
 @access(READ_AUDIT)
 def index() -> ResponseReturnValue:
-    action, actor = request.args.get("action") or None, request.args.get("actor") or None
+    action, typed = request.args.get("action") or None, request.args.get("actor", "").strip()
+    actor = normal_username_or_empty(typed) or typed or None  # as for signing in: upper and lower case are the same
     before = request.args.get("before", type=int)
     found = services().audit.page(before, PER_PAGE + 1, action, actor)
-    entries = [{**entry, "label": LABELS.get(entry["action"], entry["action"])} for entry in found[:PER_PAGE]]
+    entries = [_shown(entry) for entry in found[:PER_PAGE]]
     actions = [{"id": str(each), "label": label} for each, label in LABELS.items()]
     page = render_template(
         "audit.html",
@@ -66,3 +71,16 @@ def index() -> ResponseReturnValue:
         filters={"action": action or "", "actor": actor or "", "actions": actions},
     )
     return not_kept(page, 200)
+
+
+def _shown(entry: Mapping[str, Any]) -> dict[str, Any]:
+    def hospital_name(hospital_id: str) -> str:
+        return services().hospitals.name(hospital_id, locale())
+
+    return {
+        **entry,
+        "label": LABELS.get(entry["action"], entry["action"]),
+        "who": actor_words(entry["actor"]),
+        "concerning": target_words(entry, hospital_name),
+        "told": details_in_words(entry["details"], hospital_name),
+    }

@@ -33,6 +33,15 @@ export function toSignIn() {
   location.assign(`/login?ended=1&next=${encodeURIComponent(here)}`);
 }
 
+/** A file that the server writes for this person, with the name that it gives. */
+async function file(path) {
+  const response = await fetch(path).catch(() => null);
+  if (!response) throw new ApiError(t("error.unreachable"));
+  if (!response.ok) return answered(response); // throws
+  const name = /filename="([^"]+)"/.exec(response.headers.get("content-disposition") ?? "")?.[1] ?? "";
+  return { blob: await response.blob(), name };
+}
+
 async function request(method, path, body, signal) {
   const headers = { Accept: "application/json" };
   if (method !== "GET") headers["X-CSRFToken"] = token();
@@ -66,6 +75,7 @@ async function answered(response) {
 }
 
 export const api = {
+  file,
   get: (path, signal) => request("GET", path, undefined, signal),
   post: (path, body = {}) => request("POST", path, body),
   put: (path, body) => request("PUT", path, body),

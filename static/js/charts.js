@@ -193,7 +193,7 @@ class LineChart {
     return shown.flatMap((line) => {
       const color = style(line.color);
       const raw = decimated(positive(line.points));
-      const base = { borderWidth: line.wide ? 2.75 : 1.75, order: line.wide ? 0 : 1, tension: 0, pointHitRadius: 0, pointHoverRadius: 0 };
+      const base = { clip: 5, borderWidth: line.wide ? 2.75 : 1.75, order: line.wide ? 0 : 1, tension: 0, pointHitRadius: 0, pointHoverRadius: 0 };
       const marks = { pointStyle: MARKERS[line.marker ?? 0], pointRadius: raw.length <= MARKED_POINTS ? (line.wide ? 2.5 : 3) : 0 };
       const main = { ...base, borderColor: color, backgroundColor: color, pointBorderColor: color };
       if (!smoothing) return [{ ...main, ...marks, data: raw }];

@@ -114,8 +114,8 @@ live.subscribe({
   },
   event(event) {
     if (event.uploads) uploads.load();
-    if (event.scans_changed || event.event === "round_finished") loadScans();
-    if (isNews(view.run, event)) live.resync();
+    if (event.event === "round_finished") loadScans();
+    if (event.scans_changed || isNews(view.run, event)) live.resync(); // the snapshot has the numbers of the hospital, too
     else view.apply(event);
   },
 });

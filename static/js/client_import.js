@@ -54,10 +54,10 @@ async function examine(task) {
 }
 
 function draw(task, answer) {
-  const { rows, matched, scans, unknown_uids: unknown, in_lungs_share: inLungs, hints } = answer;
+  const { matched, scans, unknown_uids: unknown, in_lungs_share: inLungs, hints } = answer;
   const line = (tone, name, words) => h(`li.check-line.check-${tone}`, {}, icon(name), h("span", {}, words));
   const lines = [
-    line(matched ? "good" : "bad", matched ? "circle-check" : "circle-xmark", t("import.matched", { matched: number(matched), rows: tn("import.rows", rows), scans: tn("count.scans", scans.length) })),
+    line(matched ? "good" : "bad", matched ? "circle-check" : "circle-xmark", foundWords(answer)),
     inLungs !== null && inLungs !== undefined && line(inLungs < FEW_IN_LUNGS ? "warn" : "good", inLungs < FEW_IN_LUNGS ? "triangle-exclamation" : "circle-check", t("import.in_lungs", { share: percent(inLungs) })),
     unknown.length > 0 && line("warn", "triangle-exclamation", [tn("import.unknown", unknown.length), unknownList(unknown)]),
     ...hints.map((hint) => line("warn", "triangle-exclamation", hint)),
@@ -71,6 +71,26 @@ function draw(task, answer) {
     scans.length > 0 && perScan(scans, task.nameOf),
     h("div.row.row-between", {}, h("p.small.muted.grow", {}, t("import.joins")), take),
   );
+}
+
+/** What the file brings: rows of a table stay rows; marks of several readers were put together, so their number says nothing. */
+function foundWords(answer) {
+  const { origin, rows, matched, scans } = answer;
+  const places = tn("count.scans", scans.length);
+  if (origin === "xml" && matched) return t("import.put_together", { found: broughtWords(answer), scans: places });
+  return t("import.matched", { matched: number(matched), rows: tn("import.rows", rows), scans: places });
+}
+
+function broughtWords({ matched, scans }) {
+  const nodules = scans.reduce((sum, scan) => sum + scan.nodules, 0);
+  return countWords(nodules, matched - nodules);
+}
+
+/** "1 nodule and 22 findings to ignore" */
+function countWords(nodules, ignored) {
+  if (!nodules && ignored) return tn("count.ignored", ignored);
+  const words = tn("count.nodules", nodules);
+  return ignored ? t("import.both", { nodules: words, ignored: tn("count.ignored", ignored) }) : words;
 }
 
 const unknownList = (uids) => h(
@@ -93,6 +113,8 @@ async function apply(task, button) {
   const answer = await attempt(button, () => sent(task.file, task.ignored, false));
   if (!answer) return;
   task.dialog.close();
-  toast(t("import.done", { nodules: tn("count.nodules", answer.matched), scans: tn("count.scans", answer.scans.length) }));
+  const { nodule, ignore } = answer.added;
+  if (nodule + ignore) toast(t("import.done", { nodules: countWords(nodule, ignore), scans: tn("count.scans", answer.scans.length) }));
+  else toast(t("import.nothing_new"), "info");
   await task.onChange();
 }

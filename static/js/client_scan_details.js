@@ -90,7 +90,7 @@ function removed(scan) {
     "details.disclosure",
     {},
     h("summary", {}, icon("chevron-right"), tn("scan.removed", scan.removed.length)),
-    h("p.small", { "data-testid": "scan-removed" }, list(scan.removed)),
+    h("p.small", { "data-testid": "scan-removed" }, list(scan.removed_words)),
     h("p.small.muted", {}, t("scan.removed_help")),
   );
 }

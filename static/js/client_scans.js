@@ -84,7 +84,7 @@ export class ScanTable {
       h("td", { "data-value": scan.checks.filter(({ level }) => level !== "ok").length }, checksPill(scan)),
       h("td.nowrap.number", { "data-name": t("scan.voxel_size"), "data-value": scan.spacing_zyx_mm?.[0] ?? "" }, voxelCell(scan)),
       h("td.is-number", { "data-name": t("scan.unsure"), "data-value": scan.uncertainty ?? "" }, Number.isFinite(scan.uncertainty) ? percent(scan.uncertainty) : "–"),
-      h("td.nowrap", { "data-name": t("scan.received"), "data-value": scan.received ?? "" }, scan.received ? h("time", { datetime: scan.received, title: dateTime(scan.received) }, ago(scan.received)) : "–"),
+      h("td.scan-received", { "data-name": t("scan.received"), "data-value": scan.received ?? "" }, scan.received ? h("time", { datetime: scan.received, title: dateTime(scan.received) }, ago(scan.received)) : "–"),
       h("td", { "data-name": t("scan.for_training"), "data-value": scan.is_ready ? 1 : 0 }, this.#readySwitch(scan)),
       h("td.is-tight", {}, h("a.button.button-small", { href: annotatePath(scan), "data-control": "annotate", "data-testid": "annotate-scan", "aria-label": t("page.pair", { name: t("scan.annotate"), value: scan.label }) }, icon("pen"), t("scan.annotate"))),
     );

@@ -41,7 +41,7 @@ const SENTENCES = {
   run_finished({ state, round, rounds, reason }) {
     if (state === "finished") return line("good", "flag-checkered", tn("feed.run_finished", rounds));
     if (state === "failed") return line("bad", "circle-xmark", t("feed.run_failed", { round, reason: endWords(reason) }));
-    return line("warn", "stop", t("feed.run_stopped", { round, rounds }));
+    return line("warn", "stop", round ? t("feed.run_stopped", { round, rounds }) : t("feed.run_stopped_early"));
   },
   notice: ({ message }) => line("warn", "circle-exclamation", noticeWords(message)),
   hospital_status({ hospital, state, scans, reason }) {
@@ -70,6 +70,7 @@ export class Feed {
   #list;
   #log;
   #seen = new Set();
+  #pauseAsked = new Set(); // runs that are to pause, and have not yet
 
   constructor(element) {
     this.element = element;
@@ -90,8 +91,16 @@ export class Feed {
     while (this.#list.children.length > MOST_LINES) this.#list.lastElementChild.remove();
   }
 
+  /** Whether this only says that a pause is asked for, or no longer is: the training went on all the while. */
+  #isOfPausing({ event, run_id: run, pending, state }) {
+    if (event !== "training_status") return false;
+    const wasAsked = this.#pauseAsked.delete(run);
+    if (pending === "pause") this.#pauseAsked.add(run);
+    return pending ? true : wasAsked && state === "running";
+  }
+
   #addOne(event) {
-    const words = sentence(event);
+    const words = this.#isOfPausing(event) ? null : sentence(event);
     const key = `${event.run_id}|${event.event}|${event.round}|${event.hospital ?? ""}|${event.state ?? ""}|${event.message ?? ""}`;
     if (!words || this.#seen.has(key)) return;
     this.#seen.add(key);

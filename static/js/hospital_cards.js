@@ -27,7 +27,7 @@ export function trouble({ last_error: error, ready, declared_ready: isDeclared =
   if (!isDeclared) return h("div.alert.alert-info.small", {}, icon("hourglass-half"), h("p", {}, t("hospital.not_declared")));
   if (!error) return null;
   const words = reasonWords(error);
-  return h("div.alert.alert-warn.small", {}, icon("triangle-exclamation"), h("p", {}, ready ? t("hospital.left_out", { reason: words }) : words));
+  return h("div.alert.alert-warn.small", {}, icon("triangle-exclamation"), h("p.anywhere", {}, ready ? t("hospital.left_out", { reason: words }) : words));
 }
 
 /** Whether it can take part, as a pill. */
@@ -56,7 +56,9 @@ export function sizeHistogram(histogram) {
   const { edges_mm: edges = [], counts = [] } = histogram ?? {};
   const most = Math.max(...counts, 0);
   if (!most) return null;
-  const range = (index) => `${number(edges[index], 1)}–${number(edges[index + 1], 1)}`;
+  const isLast = (index) => index === counts.length - 1; // which holds all that is larger, too
+  const range = (index) => (isLast(index) ? `${number(edges[index], 1)}+` : `${number(edges[index], 1)}–${number(edges[index + 1], 1)}`);
+  const border = (index) => h("span", {}, `${number(edges[index], 1)}${isLast(index) ? "+" : ""}`); // the bins are not equally wide
   const bars = counts.map((count, index) => {
     const bar = h("span.histogram-bar", { title: t("hospital.size_bar", { range: range(index), count: number(count) }) });
     bar.style.height = `${(100 * count) / most}%`;
@@ -67,6 +69,7 @@ export function sizeHistogram(histogram) {
     "figure",
     {},
     h("div.histogram", { role: "img", "aria-label": t("page.pair", { name: t("hospital.sizes"), value: words }) }, bars),
-    h("figcaption.histogram-axis", {}, h("span", {}, number(edges[0], 1)), h("span", {}, t("hospital.sizes")), h("span", {}, `${number(edges.at(-1), 1)} mm`)),
+    h("div.histogram-axis", { "aria-hidden": "true" }, counts.map((_, index) => border(index))),
+    h("figcaption.small.muted", {}, `${t("hospital.sizes")} · mm`),
   );
 }

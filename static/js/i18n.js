@@ -79,8 +79,8 @@ export function duration(seconds) {
   return unit(rest, "second");
 }
 
-/** A guess of a duration, no finer than it deserves: steps of ten seconds, of a minute from a minute and a half on. */
-export const roughDuration = (seconds) => duration(seconds < 90 ? Math.ceil(seconds / 10) * 10 : Math.round(seconds / 60) * 60);
+/** A guess of a duration, no finer than it deserves: steps of ten seconds (never none), of a minute from a minute and a half on. */
+export const roughDuration = (seconds) => duration(seconds < 90 ? Math.max(1, Math.ceil(seconds / 10)) * 10 : Math.round(seconds / 60) * 60);
 
 const toDate = (value) => (value ? new Date(value) : null);
 const isDate = (date) => date !== null && !Number.isNaN(date.getTime());
@@ -88,6 +88,12 @@ const isDate = (date) => date !== null && !Number.isNaN(date.getTime());
 export function dateTime(value) {
   const date = toDate(value);
   return isDate(date) ? format(Intl.DateTimeFormat, { dateStyle: "medium", timeStyle: "short" }).format(date) : DASH;
+}
+
+/** Date and time to the second. */
+export function exactTime(value) {
+  const date = toDate(value);
+  return isDate(date) ? format(Intl.DateTimeFormat, { dateStyle: "medium", timeStyle: "medium" }).format(date) : DASH;
 }
 
 export function clockTime(value) {

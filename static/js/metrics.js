@@ -66,10 +66,14 @@ export function lastGlobal(run, metricId) {
   return values.at(-1) ?? run.metrics?.[metric.source]?.[metric.key];
 }
 
-/** Numbers of a model: the mean over the hospitals' held-out scans, else what the card of a shipped model says. */
+/**
+ * Numbers of a model: the mean over the hospitals' held-out scans, else what the card of a shipped model says. The mean
+ * takes for each hospital a threshold of its own; the model has one for all, so its sensitivity is the one there.
+ */
 export function modelMetrics(model) {
-  const { validation_mean: mean, validation, ...others } = model.metrics ?? {};
-  if (mean) return mean;
+  const { validation_mean: mean, validation_pooled: pooled, validation, ...others } = model.metrics ?? {};
+  const shown = pooled?.operating_points?.find(({ threshold }) => threshold === pooled.display_threshold);
+  if (mean) return shown ? { ...mean, sensitivity_at_1_fp: shown.sensitivity } : mean;
   const atOneFalseMark = validation?.sensitivity_at_fp_per_scan?.["1"]?.[0]; // [value, low, high]
   return Number.isFinite(atOneFalseMark) ? { sensitivity_at_1_fp: atOneFalseMark } : others;
 }

@@ -3,9 +3,10 @@
 import { api } from "./api.js";
 import { confirmStep, showDialog } from "./dialogs.js";
 import { byId, fill, h, icon } from "./dom.js";
-import { ago, bytes, dateTime, metric, number, t, tOr } from "./i18n.js";
+import { ago, bytes, dateTime, metric, number, percent, t, tOr } from "./i18n.js";
 import { live } from "./live.js";
 import { MODEL_METRICS, modelMetrics } from "./metrics.js";
+import { thresholdMeaning } from "./prediction/threshold.js";
 import { applyFilter, makeFilter, makeSortable, sortRows } from "./tables.js";
 import { attempt, toast } from "./toasts.js";
 import { hospitalName, learnNames, modelName, trainedOn } from "./words.js";
@@ -14,7 +15,8 @@ const page = byId("models");
 const canPromote = page.dataset.promotes === "true";
 const canDownload = page.dataset.downloads === "true";
 const table = byId("models-table");
-/** What a card says in sentences (of its own, in English). */
+/** What a card says in sentences: in the reader's language where the server knows them, else in their own English. */
+const isEnglish = (text) => !/[\u4e00-\u9fff]/.test(text);
 const SENTENCES = [["use", "intended_use"], ["data", "data"], ["limits", "limits"]];
 let models = [];
 
@@ -84,9 +86,10 @@ async function showCard(model) {
     [t("model.trained_by"), trainedOn(model).join(" · ") || "–"],
     ...(model.built_in || !namesOf(model).length ? [] : [[t("run.hospitals"), namesOf(model).join(", ")]]),
     ...metricRows(model),
+    [t("model.threshold"), thresholdWords(model)],
     [t("model.size"), bytes(model.size_bytes)],
     ["SHA-256", h("code", {}, model.sha256)],
-    ...SENTENCES.filter(([, field]) => model.card?.[field]).map(([name, field]) => [t(`model.${name}`), h("span", { lang: "en" }, model.card[field])]),
+    ...SENTENCES.filter(([, field]) => model.card?.[field]).map(([name, field]) => [t(`model.${name}`), h("span", { lang: isEnglish(model.card[field]) && "en" }, model.card[field])]),
   ];
   showDialog(
     modelName(model),
@@ -98,6 +101,14 @@ async function showCard(model) {
 }
 
 const metricRows = (model) => MODEL_METRICS.filter((key) => Number.isFinite(modelMetrics(model)[key])).map((key) => [tOr(`measure.${key}`, key), metric(modelMetrics(model)[key])]);
+
+/** From which confidence marks are shown at first, and what that meant in validation. */
+function thresholdWords(model) {
+  const validation = model.metrics?.validation_pooled ?? model.metrics?.validation ?? {};
+  const { display_threshold: threshold, operating_points: points = [] } = validation;
+  if (!Number.isFinite(threshold)) return t("model.no_threshold", { reason: thresholdMeaning(NaN, [], validation) });
+  return h("span", {}, h("strong", {}, percent(threshold)), " ", thresholdMeaning(threshold, points));
+}
 
 function row(model) {
   return h(

@@ -32,7 +32,7 @@ const table = new MarkTable(byId("marks"), { choose, judge });
 const chosenMark = new ChosenMark(byId("chosen"), { judge, change, here: moveHere, restore, remove });
 const maskLayer = new MaskLayer(viewer, predictionId);
 const stages = new Stages(byId("progress"));
-const exports = new Exports(predictionId, { threshold, isClean: () => saver.isClean, flush: () => saver.flush() });
+const exports = new Exports(predictionId, { threshold, flush: () => saver.flush() });
 const comparison = new Comparison(predictionId, scanId, { goTo: (center_xyz_mm) => viewer.goTo(center_xyz_mm), threshold, flush: () => saver.flush(), labelOf: (id) => rowOf(id)?.label ?? id });
 
 let prediction = null; // null until it has finished
@@ -72,15 +72,15 @@ function showNews(news) {
   show();
 }
 
-function showFailure({ error }) {
-  const again = h("button.button.button-small", { type: "button", "data-testid": "read-again", onClick: readAgain }, icon("rotate-right"), t("predict.read_again"));
+function showFailure({ error, model }) {
+  const again = h("button.button.button-small", { type: "button", "data-testid": "read-again", onClick: (event) => readAgain(event.currentTarget, model.id) }, icon("rotate-right"), t("predict.read_again"));
   const words = h("div.stack.stack-s", {}, h("p.strong", {}, t("predict.failed", { stage: error.stage_text })), h("p", {}, error.message), h("p", {}, t("predict.failed_means")), h("div", {}, again));
   fill(byId("news"), h("div.alert.alert-bad", { role: "alert", "data-testid": "reading-failed" }, icon("circle-exclamation"), words));
   byId("marks-words").textContent = t("predict.failed_marks");
 }
 
-async function readAgain(event) {
-  const again = await attempt(event.currentTarget, () => api.post("/api/predictions", { scan_id: scanId, model_id: prediction?.model.id }));
+async function readAgain(button, modelId) {
+  const again = await attempt(button, () => api.post("/api/predictions", { scan_id: scanId, model_id: modelId }));
   if (again) location.assign(`/inference/${encodeURIComponent(again.id)}`);
 }
 
@@ -91,7 +91,6 @@ function showFound(found) {
   byId("threshold").min = String(Math.floor(lowest * 100) / 100);
   byId("threshold").value = String(found.threshold);
   byId("mask").disabled = !found.candidates.length;
-  for (const card of ["exports-card", "facts-card", "comparison-card"]) byId(card).hidden = false;
   showFacts(found);
   showOffer(found.offers.at(-1));
   saver.take(found.marks);
@@ -174,7 +173,7 @@ function show() {
   viewer.setMarks(rows.map(asMark));
   byId("first-read").hidden = !hidden;
   byId("second-reader").disabled = isDeclared();
-  byId("threshold-box").hidden = !prediction || hidden;
+  for (const id of ["threshold-box", "exports-card", "facts-card", "comparison-card"]) byId(id).hidden = !prediction || hidden;
   if (prediction) showWords(found.numBelow, hidden);
   showThreshold();
   showMask(hidden);
@@ -197,7 +196,7 @@ function showWords(numBelow, hidden) {
 
 function showThreshold() {
   const value = threshold();
-  const words = thresholdMeaning(value, prediction?.operating_points ?? []);
+  const words = thresholdMeaning(value, prediction?.operating_points ?? [], prediction?.model.validation);
   byId("threshold-value").textContent = percent(value);
   byId("threshold-meaning").textContent = words;
   byId("threshold").setAttribute("aria-valuetext", `${percent(value)}. ${words}`);
@@ -212,10 +211,9 @@ function showMask(hidden) {
 
 // --- saving --------------------------------------------------------------------------------------------------
 
-function onMerge(state, theyChanged, author) {
+function onMerge(merge, theyChanged, author) {
   if (theyChanged && author && history.canUndo) toast(t("predict.merged", { author }), "info");
-  if (history.canUndo) history.push(state);
-  else history.reset(state);
+  history.rebase(merge);
 }
 
 function onSaved(marks) {
@@ -248,7 +246,7 @@ function showOffer(last) {
 
 function showFacts(found) {
   const facts = [
-    [t("predict.model"), [h("strong", {}, found.model.name), h("br"), originLine(found.model)]],
+    [t("predict.model"), [h("strong", {}, found.model.name), h("br"), originLine(found.model, found.operating_points)]],
     [t("predict.model_threshold"), percent(found.threshold)],
     [t("predict.asked"), t("predict.by_when", { author: found.by, when: dateTime(found.created) })],
     [t("predict.lung_volume"), found.lung_volume_l ? t("predict.liters", { value: number(found.lung_volume_l, 1) }) : t("predict.not_known")],

@@ -3,7 +3,7 @@
 import { api } from "./api.js";
 import { configFacts } from "./config_diff.js";
 import { byId, fill, h, icon } from "./dom.js";
-import { dateTime, duration, metric, number, t } from "./i18n.js";
+import { duration, exactTime, list, metric, number, percent, t, tOr } from "./i18n.js";
 import { live } from "./live.js";
 import { METRICS, globalValue, hospitalValue, metricTitle } from "./metrics.js";
 import { hospitalsOf, isActive } from "./run_state.js";
@@ -11,7 +11,7 @@ import { RunView, placesIn } from "./run_view.js";
 import { sentence } from "./feed.js";
 import { applyFilter, makeFilter, makeSortable, sortRows } from "./tables.js";
 import { attempt, toast } from "./toasts.js";
-import { hospitalName, learnNames, reasonWords } from "./words.js";
+import { endWords, hospitalName, learnNames, reasonWords } from "./words.js";
 
 const page = byId("run");
 const path = `/api/runs/${encodeURIComponent(page.dataset.id)}`;
@@ -89,7 +89,7 @@ async function loadEvents() {
       "tr",
       {},
       h("td.is-number", { "data-value": event.seq }, number(event.seq)),
-      h("td.nowrap", { "data-value": event.time }, dateTime(event.time)),
+      h("td.nowrap", { "data-value": event.time }, exactTime(event.time)),
       h("td", {}, h("code", {}, event.event)),
       h("td", {}, words ? words.text : h("span.muted", {}, plainFields(event))),
     );
@@ -101,8 +101,19 @@ async function loadEvents() {
 
 function plainFields(event) {
   const own = ["seq", "time", "event", "run_id"];
-  return Object.entries(event).filter(([name, value]) => !own.includes(name) && typeof value !== "object" && value !== "").map(([name, value]) => `${name}: ${value}`).join(", ");
+  const told = Object.entries(event).filter(([name, value]) => !own.includes(name) && typeof value !== "object" && value !== "");
+  return list(told.map(([name, value]) => t("page.pair", { name: tOr(`event.${name}`, name), value: fieldWords(name, value) })));
 }
+
+const FIELDS = {
+  state: (value) => tOr(`state.${value}`, value),
+  reason: (value) => reasonWords(endWords(value)),
+  hospital: hospitalName,
+  pending: (value) => tOr(`event.pending_${value}`, value),
+  fraction: percent,
+};
+
+const fieldWords = (name, value) => FIELDS[name]?.(value) ?? (typeof value === "number" ? number(value, 6) : String(value));
 
 async function saveNote(event) {
   event.preventDefault();

@@ -92,8 +92,8 @@ export class RunForm {
   #summarise() {
     const chosen = this.#boxes().filter((box) => box.checked).map((box) => box.value);
     const scans = this.#hospitals.filter(({ id }) => chosen.includes(id)).reduce((sum, one) => sum + one.scans, 0);
-    const rounds = Number(this.#form.elements.rounds.value) || 0;
-    const words = [tn("count.hospitals", chosen.length), tn("count.scans", scans), tn("count.rounds", rounds)];
+    const { rounds } = this.#form.elements;
+    const words = [tn("count.hospitals", chosen.length), tn("count.scans", scans), ...(rounds.validity.valid ? [tn("count.rounds", Number(rounds.value))] : [])];
     this.#form.querySelector("[data-summary]").textContent = words.join(" · ");
   }
 
@@ -178,11 +178,14 @@ const timesOf = (input) => Number(input.dataset.times ?? 1);
 const shown = (value, input) => (typeof value === "number" ? String(plain(value / timesOf(input))) : (value ?? ""));
 const plain = (value) => Number(value.toPrecision(12)); // 0.2 / 0.01 is not quite 20
 
+/** The end of a range with all the digits that it has: 0.000001 must not read as 0, which is outside. */
+const border = (text) => number(Number(Number(text).toPrecision(Math.abs(Number(text)) < 1 ? 3 : 12)), 12);
+
 function problemOf(input) {
   const { validity, min, max } = input;
   if (validity.valueMissing) return t("form.missing");
   if (validity.rangeUnderflow || validity.rangeOverflow) {
-    return min !== "" && max !== "" ? t("form.between", { min: number(Number(min), 4), max: number(Number(max), 4) }) : t("form.at_least", { min: number(Number(min), 4) });
+    return min !== "" && max !== "" ? t("form.between", { min: border(min), max: border(max) }) : t("form.at_least", { min: border(min) });
   }
   if (validity.stepMismatch) return t("form.whole");
   return t("form.not_a_number");

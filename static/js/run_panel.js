@@ -26,7 +26,7 @@ export function runStats(run) {
     {},
     figure(t("run.round"), t("run.round_of", { round: number(run.current?.round ?? run.round), rounds: number(run.rounds) }), isMeasuring(run) ? t("run.measuring") : null),
     isActive(run)
-      ? figure(t("run.left"), left === null ? t("run.left_unknown") : t("run.about", { time: roughDuration(left) }), run.state === "paused" ? t("run.waits") : null)
+      ? figure(t("run.left"), run.state === "paused" ? "–" : left === null ? t("run.left_unknown") : t("run.about", { time: roughDuration(left) }), run.state === "paused" ? t("run.waits") : null)
       : figure(t("run.took"), tookSeconds(run) === null ? "–" : duration(tookSeconds(run))),
     seesAll ? figure(t("run.hospitals"), number(hospitalsOf(run).length || null), scans ? tn("count.scans", scans) : null) : figure(t("run.own_scans"), number(scans)),
     figure(t("run.strategy"), strategyName(run.config?.strategy) || "–", run.config?.local_epochs ? tn("run.epochs", run.config.local_epochs) : null),
@@ -34,10 +34,10 @@ export function runStats(run) {
   );
 }
 
-/** Whether every hospital of the round has answered, and the new model is read on held-out scans. */
+/** Whether every hospital of the round has answered, and the new model is read on held-out scans. Who sees one hospital cannot tell. */
 function isMeasuring(run) {
   const cells = Object.values(run.current?.hospitals ?? {});
-  return run.state === "running" && cells.length > 0 && cells.every(({ state }) => state !== "waiting" && state !== "training");
+  return seesAll && run.state === "running" && cells.length > 0 && cells.every(({ state }) => state !== "waiting" && state !== "training");
 }
 
 /** Seconds from the start of a run to its end, or to its last complete round; null before that. */

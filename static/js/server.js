@@ -6,6 +6,7 @@ import { drawHospitals } from "./hospital_cards.js";
 import { t, tn } from "./i18n.js";
 import { live } from "./live.js";
 import { watchMachine } from "./machine.js";
+import { addedWords, wireNewHospital } from "./new_hospital.js";
 import { RunForm } from "./run_form.js";
 import { isActive, isNews } from "./run_state.js";
 import { RunView, placesIn } from "./run_view.js";
@@ -66,10 +67,16 @@ live.subscribe({
   },
   event(event) {
     if (event.event === "online_users") showOnline(event.online);
-    else if (isNews(view.run, event)) live.resync();
+    else if (event.hospitals_changed || isNews(view.run, event)) live.resync();
     else view.apply(event);
+    if (event.event === "run_finished" && event.run_id === view.run?.id) live.resync(); // when it ended and whether it can go on, the server knows
     arrange();
   },
+});
+
+wireNewHospital((card) => {
+  toast(addedWords(card));
+  live.resync();
 });
 
 watchMachine(byId("machine"));

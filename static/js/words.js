@@ -44,12 +44,19 @@ const REASONS = [
   [/^num_examples must be in 1\.\.(\d+), got (.+)$/, "reason.examples", "most", "count"],
   [/^it answers in the name of (.+)$/, "reason.name", "name"],
   [/^it was not asked in this round/, "reason.twice"],
+  [/^its (answer|counts) must be|must be a whole number from|must hold \d+ counts|must not rise with the threshold/, "reason.counts"],
   [/out of memory/i, "reason.memory"],
   [/has declared that its data is not ready/, "reason.not_declared"],
   [/none of its( \d+)? scans is declared ready$/, "reason.none_ready"],
   [/no \.mhd or \.mha scan in/, "reason.no_scans"],
   [/annotations\.csv is missing/, "reason.no_annotations"],
   [/^hospital \S+: (\S+) and (\S+) are one series; keep one$/, "reason.same_series", "one", "other"],
+  [/annotations(?:_excluded)?\.csv: column (\w+) is missing; expected (.+)$/, "reason.table_column", "column", "columns"],
+  [/(annotations(?:_excluded)?\.csv): line (\d+): (\w+) must be .+, got (.*)$/, "reason.table_value", "file", "line", "column", "got"],
+  [/(annotations(?:_excluded)?\.csv): line (\d+): seriesuid is empty/, "reason.table_no_uid", "file", "line"],
+  [/(annotations(?:_excluded)?\.csv) is not a readable CSV table/, "reason.table_unreadable", "file"],
+  [/scans\.json cannot be read/, "reason.readiness_unreadable"],
+  [/([^/]+\.(?:mhd|mha|raw|zraw)): (.+)$/s, "reason.scan", "scan", "why"],
   [/is not a folder$/, "reason.no_folder"],
   [/: Permission denied$/, "reason.no_access"],
 ];
@@ -57,6 +64,7 @@ const REASONS = [
 /* Reasons why a run ended. */
 const ENDS = [
   [/^interrupted$/, "end.interrupted"],
+  [/^stopped: round 0 of \d+ is kept/, "end.stopped_early"],
   [/^stopped: round (\d+) of (\d+) is kept/, "end.stopped", "round", "rounds"],
   [/^round (\d+): (\d+) of (\d+) hospitals answered, (\d+) are needed/, "end.quorum", "round", "answered", "asked", "needed"],
   [/^(\d+) of (\d+) hospitals can be opened, (\d+) are needed/, "end.not_opened", "opened", "asked", "needed"],

@@ -115,6 +115,8 @@ def a_known_nodule_is_marked(clinician: Visitor, prediction: str, truths: list[t
     expect(page.get_by_test_id("slice-number-axial")).to_contain_text(str(mark["slice_number"]))
     expect(page.get_by_test_id("chosen-category")).to_contain_text(mark["category"]["value"])
     expect(page.get_by_test_id("chosen-category")).to_contain_text("if solid, baseline")
+    expect(page.get_by_test_id("chosen-accuracy")).to_contain_text(mark["diameter_text"])
+    assert "validation" in mark["diameter_text"]
     return mark
 
 
@@ -135,7 +137,7 @@ def the_slider_hides_and_shows(page: Page, mark: Any, points: list[Any]) -> None
     slider.fill("1")
     expect(row).to_have_count(0)
     expect(page.get_by_test_id("marks-words")).to_contain_text("does not mean that there are no nodules")
-    expect(meaning).to_contain_text(f"fewer than {strictest['fp_per_scan']:g} false mark")
+    expect(meaning).to_contain_text(f"at most {strictest['fp_per_scan']:g} false mark")
     slider.fill(str(math.floor(100 * mark["probability"]) / 100))
     expect(row).to_be_visible()
     page.get_by_test_id("threshold-reset").click()
@@ -197,6 +199,7 @@ def marks_are_judged_added_and_undone(clinician: Visitor, prediction: str, mark:
     before = _diameter(page)
     page.keyboard.press("]")
     assert _diameter(page) == before + 0.5
+    expect(page.get_by_test_id("chosen-accuracy")).to_have_count(0)  # a person's measure
     page.get_by_test_id("undo").click()
     page.get_by_test_id("undo").click()
     expect(own).to_have_count(0)
@@ -269,7 +272,8 @@ def the_first_read_comes_first(clinician: Visitor, prediction: str) -> None:
     rows = page.get_by_test_id("marks").locator("tbody")
     expect(page.get_by_test_id("first-read")).to_be_visible()
     expect(rows).to_have_count(1)  # the own one
-    expect(page.get_by_test_id("threshold")).to_be_hidden()
+    for testid in ("threshold", "export-pdf", "compare", "reading-facts"):  # each would tell of the hidden marks
+        expect(page.get_by_test_id(testid)).to_be_hidden()
     page.reload()
     expect(page.get_by_test_id("first-read")).to_be_visible()
     expect(rows).to_have_count(1)

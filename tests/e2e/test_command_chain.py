@@ -15,7 +15,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from federated_inference_utils import FederatedLungNodulePredictor
+from fedlung.evaluation.froc import evaluate_froc
+from fedlung.evaluation.validation import as_marks
 from fedlung.imaging.annotations import Finding, read_findings, write_findings
+from fedlung.imaging.hospital_folder import read_hospital
 from fedlung.imaging.metaimage import read_metaimage
 from fedlung.imaging.phantom import write_hospitals
 from fedlung.stores.checkpoints import load_checkpoint, save_checkpoint
@@ -43,10 +47,10 @@ def refusal(result: subprocess.CompletedProcess[str], code: int) -> str:
 
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two hospitals of two scans, a held-out scan, and the model that the federation made of them."""
+    """Two hospitals of two scans, as many held-out scans, and the model that the federation made of them."""
     folder = tmp_path_factory.mktemp("chain")
     write_hospitals(folder / "data", 2, 2, 0, workers=1, scale=0.6)
-    write_hospitals(folder / "held_out", 2, 1, 1, workers=1, scale=0.6)
+    write_hospitals(folder / "held_out", 2, 2, 1, workers=1, scale=0.6)
     arguments = ["--data", "data", "--val", "held_out", "--rounds", "2", "--out", "models/m.pth", *SMALL]
     result = run(folder, "federated_training.py", *arguments)
     assert result.returncode == 0, result.stderr
@@ -65,6 +69,37 @@ def test_training_tells_rounds_and_leaves_a_run_folder(workplace: Path) -> None:
     assert {"config.json", "events.jsonl", "round_0002.pth", "round_0002.pth.sha256"} <= set(os.listdir(folder))
     with Image.open(folder / "curves.png") as picture:
         assert picture.width > 400
+
+
+def test_the_threshold_is_that_of_all_held_out_scans_in_one_place(workplace: Path) -> None:
+    """Marks of every hospital's scans, pooled and judged at one grid threshold after the other."""
+    model = workplace / "models/m.pth"
+    metadata = load_checkpoint(model, expected_architecture=None).metadata
+    predictor = FederatedLungNodulePredictor(model, device="cpu")
+    findings, excluded, uids, marks = [], [], [], []
+    for folder in sorted((workplace / "held_out").iterdir()):
+        hospital = read_hospital(folder)
+        findings += hospital.nodules
+        excluded += hospital.excluded
+        for scan in sorted((folder / "scans").glob("*.mhd")):
+            uids.append(scan.stem)
+            marks += as_marks(scan.stem, predictor.predict_file(scan).candidates)
+
+    def at(threshold: float) -> tuple[float, float]:
+        """False marks per scan and sensitivity when only these marks are shown."""
+        shown = [mark for mark in marks if mark.probability >= threshold]
+        result = evaluate_froc(findings, excluded, uids, shown)
+        return result.num_false_positives / len(uids), result.num_detected / result.num_nodules
+
+    grid = {step / 100: at(step / 100) for step in range(1, 100)}
+    lowest = [next(t for t, (false, _) in grid.items() if false <= rate) for rate in (1, 2, 4, 8)]
+    pooled = metadata["validation_pooled"]
+    found = [(point["threshold"], point["fp_per_scan"], point["sensitivity"]) for point in pooled["operating_points"]]
+    assert found == [(t, round(grid[t][0], 4), round(grid[t][1], 4)) for t in dict.fromkeys(lowest)]
+    assert metadata["display_threshold"] == predictor.display_threshold == lowest[0]
+    assert (pooled["num_hospitals"], pooled["num_scans"], pooled["num_nodules"]) == (2, len(uids), len(findings))
+    assert grid[0.01][0] > 0, "there are false marks to decide about"
+    assert f"display threshold {lowest[0]:.2f}: in validation" in (workplace / "training.txt").read_text()
 
 
 def test_a_held_out_scan_is_read(workplace: Path) -> None:

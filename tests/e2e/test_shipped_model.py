@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fedlung.detection.diameter_agreement import CLASSES_MM
 from fedlung.imaging.annotations import read_findings
 from train_simple_model import load_model
 
@@ -35,6 +36,9 @@ def test_card_checksum_and_metadata_belong_together(model: Path) -> None:
     assert {**metadata["card"], "sha256": digest} == card
     assert metadata["display_threshold"] == card["metrics"]["validation"]["display_threshold"]
     assert 0 < metadata["display_threshold"] < 1
+    bins = card["metrics"]["validation"]["diameter_agreement"]["bins"]
+    assert [tuple(one["bounds_mm"]) for one in bins] == [*CLASSES_MM[:-1], (CLASSES_MM[-1][0], None)]
+    assert 0 < sum(one["num_nodules"] for one in bins) <= card["metrics"]["validation"]["num_nodules"]
     for words in ("CC BY 3.0", "10.7937/K9/TCIA.2015.LO9QL9SX"):
         assert words in card["data"]
 

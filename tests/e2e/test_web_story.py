@@ -201,7 +201,8 @@ STOPPED_WITHIN_A_ROUND = """async () => {
     { event: "training_status", state: "stopped", round: 1, rounds: 5 },
     { event: "training_status", state: "running", round: 1, rounds: 5 },
   ];
-  let run = { id: "r", state: "running", round: 1, rounds: 5, scans: { hospital_a: 1 }, records: [record], current: null };
+  const scans = { hospital_a: 1 };
+  let run = { id: "r", state: "running", round: 1, rounds: 5, scans, records: [record], current: null };
   const seen = [];
   for (const event of events) {
     run = applyEvent(run, { ...event, run_id: "r" });

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import math
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,9 @@ import pytest
 from federated_training import FedAvgCoordinator, FederatedClient, FederatedServer
 from fedlung.errors import BadRunFolder, QuorumNotReached, WrongArgument
 from fedlung.events import FAILED, FINISHED, RUNNING
+from fedlung.federation.mark_counts import count_marks
+from fedlung.federation.measured import Measured
+from fedlung.federation.operating_points import pooled_validation
 from fedlung.federation.options import RunOptions
 from fedlung.federation.strategies import FedAvg
 from fedlung.federation.updates import LocalPlan
@@ -150,7 +155,7 @@ def test_everybody_fails_in_the_first_round(folder: RunFolder) -> None:
 
 def test_disturbed_validation_disturbs_no_round(folder: RunFolder) -> None:
     class Blind(LeastSquaresTrainer):
-        def evaluate(self, weights: Weights) -> Mapping[str, float]:
+        def evaluate(self, weights: Weights) -> Measured:
             raise RuntimeError("no validation scans")
 
     trainers = hospitals()
@@ -161,6 +166,37 @@ def test_disturbed_validation_disturbs_no_round(folder: RunFolder) -> None:
     assert sorted(last.validation) == ["hospital_b", "hospital_c", "hospital_d"]
     assert last.validation["hospital_d"] == {"loss": trainers["hospital_d"].loss(state.weights)}
     assert watch.named("notice")[0].hospital == "hospital_a"
+
+
+def test_counts_that_cannot_be_are_refused_with_their_metrics(folder: RunFolder) -> None:
+    counts = count_marks(np.array([0.9, 0.4]), np.array([True, False]), num_scans=3, num_nodules=4)
+
+    @dataclass
+    class Counting(LeastSquaresTrainer):
+        answer: Any = None
+
+        def evaluate(self, weights: Weights) -> Any:
+            return self.answer
+
+    answers = [
+        Measured({"loss": 0.5}, counts),
+        Measured({"loss": 0.0}, replace(counts, num_scans=10**9)),
+        Measured({"loss": 0.0}, replace(counts, false_marks=(math.nan,))),  # type: ignore[arg-type]
+        {"loss": 0.0},
+    ]
+    trainers = {
+        name: Counting(trainer.x, trainer.y, answer=answer)
+        for (name, trainer), answer in zip(hospitals().items(), answers, strict=True)
+    }
+    watch = Watch()
+    assert a_coordinator(folder, trainers, watch, rounds=1).run().round == 1
+    (last,) = watch.named("round_finished")
+    assert last.validation == {"hospital_a": {"loss": 0.5}}
+    assert last.validation_pooled == pooled_validation([counts])
+    told = {notice.hospital: notice.message for notice in watch.named("notice")}
+    assert told.keys() == {"hospital_b", "hospital_c", "hospital_d"}
+    assert told["hospital_b"].startswith("hospital_b did not validate: num_scans must be a whole number from 1 to ")
+    assert len(json.dumps(last.to_json()["validation_pooled"])) < 1500, "no vectors of counts in events"
 
 
 def test_a_watcher_that_fails_disturbs_no_round(folder: RunFolder, caplog: pytest.LogCaptureFixture) -> None:

@@ -16,33 +16,9 @@ import pytest
 
 from fedlung.errors import BadScan
 from fedlung.imaging.metaimage import read_metaimage
+from tests.metaimage_header import FIELDS, VOXELS_ZYX, header
 
-FIELDS = {
-    "ObjectType": "Image",
-    "NDims": "3",
-    "BinaryData": "True",
-    "BinaryDataByteOrderMSB": "False",
-    "CompressedData": "False",
-    "TransformMatrix": "1 0 0 0 1 0 0 0 1",
-    "Offset": "-100 -120 -300",
-    "CenterOfRotation": "0 0 0",
-    "AnatomicalOrientation": "RAI",
-    "ElementSpacing": "0.7 0.7 2.5",
-    "DimSize": "6 5 4",
-    "ElementType": "MET_SHORT",
-    "ElementDataFile": "scan.raw",
-}
-VOXELS_ZYX = np.arange(120, dtype="<i2").reshape(4, 5, 6)
 SECRET = b"root:x:0:0:a secret outside the folder" + bytes(202)  # as long as the voxels, so its size is no obstacle
-
-
-def header(without: str | None = None, **changes: str) -> str:
-    fields = FIELDS | changes
-    last = fields.pop("ElementDataFile")
-    lines = [f"{name} = {value}" for name, value in fields.items() if name != without]
-    if without != "ElementDataFile":
-        lines.append(f"ElementDataFile = {last}")
-    return "\n".join(lines) + "\n"
 
 
 @pytest.fixture

@@ -11,11 +11,13 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fedlung.stores.atomic_files import read_lines
 from fedlung.stores.checkpoints import load_checkpoint
+from fedlung.stores.run_thresholds import threshold_metadata
 from fedlung.stores.runs import RunFolder, read_events, read_rounds
 from tests.faults.kill_and_resume_driver import ROUNDS, coordinator
 from tests.least_squares import ARCHITECTURE, bits
@@ -67,19 +69,19 @@ def driver() -> Iterator[Driver]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, bytes], float]:
-    """Final weights and duration of a run that nobody kills, in this process."""
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, bytes], dict[str, Any], float]:
+    """Final weights, what the model says of its threshold, and duration of a run that nobody kills, in this process."""
     with RunFolder.create(tmp_path_factory.mktemp("undisturbed"), "run", {}) as folder:
         started = time.monotonic()
         state = coordinator(folder).run()
-        return bits(state.weights), time.monotonic() - started
+        return bits(state.weights), threshold_metadata(folder.rounds(), ROUNDS), time.monotonic() - started
 
 
 @pytest.mark.parametrize("number", range(RUNS))
 def test_killed_run_resumes_to_the_same_bits(
-    tmp_path: Path, driver: Driver, undisturbed: tuple[dict[str, bytes], float], number: int
+    tmp_path: Path, driver: Driver, undisturbed: tuple[dict[str, bytes], dict[str, Any], float], number: int
 ) -> None:
-    weights, duration = undisturbed
+    weights, metadata, duration = undisturbed
     moments = random.Random(number)
     for _ in range(KILLS_EACH):
         code = driver.kill_after(moments.uniform(0, 0.5 * duration), driver.start(tmp_path))
@@ -92,6 +94,8 @@ def test_killed_run_resumes_to_the_same_bits(
     assert [record["round"] for record in rounds] == list(range(ROUNDS + 1))
     final = load_checkpoint(tmp_path / "run" / rounds[-1]["checkpoint"], expected_architecture=ARCHITECTURE)
     assert bits(final.weights) == weights
+    assert threshold_metadata(rounds, ROUNDS) == metadata
+    assert 0 < metadata["display_threshold"] < 1
     assert read_events(tmp_path / "run")[-1]["state"] == "finished"
 
 

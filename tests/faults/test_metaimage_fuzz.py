@@ -5,33 +5,13 @@ from __future__ import annotations
 import zlib
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fedlung.errors import BadScan
 from fedlung.imaging.metaimage import read_metaimage
-
-VOXELS_ZYX = np.arange(120, dtype="<i2").reshape(4, 5, 6)
-FIELDS = {
-    "ObjectType": "Image",
-    "NDims": "3",
-    "BinaryData": "True",
-    "BinaryDataByteOrderMSB": "False",
-    "CompressedData": "False",
-    "TransformMatrix": "1 0 0 0 1 0 0 0 1",
-    "Offset": "-100 -120 -300",
-    "ElementSpacing": "0.7 0.7 2.5",
-    "DimSize": "6 5 4",
-    "ElementType": "MET_SHORT",
-    "ElementDataFile": "scan.raw",
-}
-
-
-def header(**changes: str) -> bytes:
-    lines = [f"{name} = {value}\n" for name, value in (FIELDS | changes).items()]
-    return "".join(lines).encode("utf-8", "surrogatepass")
+from tests.metaimage_header import FIELDS, VOXELS_ZYX, header
 
 
 def read_or_refuse(path: Path, content: bytes) -> bool:
@@ -55,8 +35,8 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "scan.mhd"
 
 
-GOOD = header()
-GOOD_LOCAL = header(ElementDataFile="LOCAL", CompressedData="True") + zlib.compress(VOXELS_ZYX.tobytes())
+GOOD = header().encode()
+GOOD_LOCAL = header(ElementDataFile="LOCAL", CompressedData="True").encode() + zlib.compress(VOXELS_ZYX.tobytes())
 junk = st.binary(max_size=30)
 numbers = st.lists(st.one_of(st.integers().map(str), st.floats().map(str), st.text(max_size=5)), max_size=10)
 FUZZ = settings(
@@ -89,4 +69,4 @@ def test_fuzz_mutated_good_files(path: Path, good: bytes, cut: int, drop: int, p
 @FUZZ
 @given(name=st.sampled_from([*FIELDS]), value=st.one_of(st.text(max_size=60), numbers.map(" ".join)))
 def test_fuzz_field_values(path: Path, name: str, value: str) -> None:
-    read_or_refuse(path, header(**{name: value}))
+    read_or_refuse(path, header(**{name: value}).encode("utf-8", "surrogatepass"))

@@ -32,7 +32,8 @@ from tests.crafted_archives import (
     zipped,
 )
 from tests.dicom_slices import ct_slice, move, save
-from tests.intake_world import FIELDS, RAW, VOXELS_ZYX, examined, header, nifti, the_refusal, the_scan
+from tests.intake_world import RAW, VOXELS_ZYX, examined, header, nifti, the_refusal, the_scan
+from tests.metaimage_header import FIELDS
 from tests.packed_dicom import DEFLATED, slice_file
 
 CANARY = b"root:x:0:0:a secret outside the upload"

@@ -102,3 +102,6 @@ def test_killed_in_a_round_it_is_shown_as_interrupted_and_ends_with_the_same_bit
         models.get(run["model_id"]).path, expected_architecture=federated_training.ARCHITECTURE
     )
     assert bits(registered.weights) == of_the_command
+    by_command = load_checkpoint(data.parent / "command.pth", expected_architecture=federated_training.ARCHITECTURE)
+    assert registered.metadata["validation_pooled"] == by_command.metadata["validation_pooled"]
+    assert registered.metadata["validation_pooled"]["num_scans"] == 2

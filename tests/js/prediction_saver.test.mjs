@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 globalThis.document = { getElementById: () => null, documentElement: { lang: "en" }, body: { dataset: {} }, querySelector: () => null };
 const { Saver } = await import("../../static/js/prediction/saver.js");
-const { changed, declared, stateOf } = await import("../../static/js/prediction/marks.js");
+const { NOTHING, added, changed, declared, stateOf } = await import("../../static/js/prediction/marks.js");
 
 const FOUND = { version: 0, author: "", first_read_declared: false, items: ["m1", "m2"].map((id) => ({ id, source: "model", center_xyz_mm: [0, 0, 0], diameter_mm: 5, status: "open", comment: "", author: "", time: "" })) };
 
@@ -27,12 +27,13 @@ function served() {
 const answer = (status, content) => ({ ok: status < 400, status, headers: new Map([["content-type", "application/json"]]), json: async () => content });
 
 function page() {
-  const seen = { state: null, merges: 0 };
+  const seen = { state: NOTHING, merges: 0, merge: null };
   const saver = new Saver("id", {
-    onMerge: (state, theyChanged) => {
-      seen.state = state;
+    onMerge: (merge, theyChanged) => {
+      seen.merge = merge;
+      seen.state = merge(seen.state);
       seen.merges += theyChanged ? 1 : 0;
-      saver.want(state);
+      saver.want(seen.state);
     },
     onSaved: () => {},
     onWord: () => {},
@@ -68,8 +69,12 @@ test("who was slower joins both changes and saves again", async () => {
   const { saver, seen } = page();
   const theirs = changed(stateOf(FOUND), "m2", { status: "rejected" });
   server.before = () => (server.marks = { ...FOUND, version: 1, author: "other", items: theirs.items.map((item) => ({ ...item, author: "other", time: "now" })) });
-  saver.want(changed(seen.state, "m1", { status: "accepted" }));
+  const before = seen.state;
+  seen.state = added(changed(before, "m1", { status: "accepted" }), { id: "r1", center_xyz_mm: [1, 1, 1], diameter_mm: 4 });
+  saver.want(seen.state);
   await saver.flush();
+  const undone = seen.merge(before); // a step back leaves what the colleague did, and takes what was added
+  assert.deepEqual(undone.items.map(({ id, status }) => [id, status]), [["m1", "open"], ["m2", "rejected"]]);
   assert.deepEqual(server.marks.items.map(({ status }) => status), ["accepted", "rejected"]);
   assert.deepEqual([saver.version, seen.merges, saver.isClean], [2, 2, true]);
 });

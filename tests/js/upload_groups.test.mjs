@@ -31,6 +31,14 @@ test("a name that differs in case only is meant, an exact one is preferred", () 
   assert.deepEqual(found(["ct.raw", "CT.RAW"]), ["1.mhd", "CT.RAW"]);
 });
 
+test("names of voxels may be in any script, and composed in either way", () => {
+  for (const [named, file] of [["张三的胸部CT（随访）.raw", "张三的胸部CT（随访）.raw"], ["Müller.raw", "Mu\u0308ller.raw"]]) {
+    const told = { ...entry("1.mhd"), head: new TextEncoder().encode(header(named)) };
+    const { groups, left } = grouped([told, entry(file)]);
+    assert.deepEqual([groups.map(names), groups[0].problem, left], [[["1.mhd", file]], null, []]);
+  }
+});
+
 test("a header with its voxels inside needs no other file; one that names none is told", () => {
   const { groups } = grouped([entry("1.mhd", header("LOCAL")), entry("2.mhd", "NDims = 3\n"), entry("3.mha"), entry("4.nii.gz"), entry("5.zip")]);
   assert.deepEqual(groups.map(({ kind, problem }) => [kind, problem?.key ?? null]), [

@@ -12,6 +12,18 @@ test("undo and redo go through every state, and stop at both ends", () => {
   assert.deepEqual([history.state, history.canUndo, history.canRedo], [3, true, false]);
 });
 
+test("what came from outside stays, however far back one goes", () => {
+  const history = new History(["a"]);
+  history.push(["a", "mine"]);
+  history.undo();
+  history.rebase((state) => [...state, "theirs"]);
+  assert.deepEqual(history.state, ["a", "theirs"]);
+  history.redo();
+  assert.deepEqual(history.state, ["a", "mine", "theirs"]);
+  history.undo();
+  assert.deepEqual([history.state, history.canUndo], [["a", "theirs"], false]);
+});
+
 test("a new state after undo takes the place of what was undone", () => {
   const history = new History("a");
   history.push("b");

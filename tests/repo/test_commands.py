@@ -44,6 +44,7 @@ def test_help(command: list[str]) -> None:
     assert answer.stdout.startswith("usage: ")
 
 
+@pytest.mark.slow
 @each_command
 def test_unknown_option_is_one_plain_line(command: list[str]) -> None:
     answer = run(*command, "--no-such-option")

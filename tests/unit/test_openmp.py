@@ -31,7 +31,9 @@ builtins.__import__ = spy
 """
 
 
-@pytest.mark.parametrize("front", FRONTS)
+@pytest.mark.parametrize(
+    "front", [pytest.param(front, marks=pytest.mark.slow) if front == "app" else front for front in FRONTS]
+)
 @pytest.mark.parametrize(
     ("chosen", "expected"),
     [

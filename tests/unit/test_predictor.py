@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from federated_inference_utils import DEFAULT_THRESHOLD, FederatedLungNodulePredictor, main, summary
+from federated_inference_utils import FederatedLungNodulePredictor, main, summary
 from fedlung.detection.candidates import LOWEST_PROBABILITY, MOST_MARKS_PER_SCAN
 from fedlung.detection.prediction import RESEARCH_USE, Prediction
 from fedlung.errors import ArchitectureMismatch, BadCheckpoint, BadScan
+from fedlung.federation.operating_points import DEFAULT_THRESHOLD
 from fedlung.imaging.metaimage import read_metaimage, write_metaimage
 from fedlung.imaging.phantom import make_phantom
 from fedlung.imaging.volume import CTVolume
@@ -170,6 +171,17 @@ def test_the_summary_lists_what_is_shown(prediction: Prediction, tmp_path: Path)
     x, y, z = prediction.candidates[0].center_xyz_mm
     assert f"{x:10.1f}{y:10.1f}{z:10.1f}" in text
     assert f"{len(prediction.candidates) - 2} more candidates" in text
+
+
+def test_the_summary_says_what_the_models_own_threshold_means(prediction: Prediction, tmp_path: Path):
+    point = {"threshold": 0.31, "fp_per_scan": 0.75, "sensitivity": 0.8, "interval": [0.3755, 0.9638]}
+    pooled = {"num_scans": 4, "num_nodules": 5, "display_threshold": 0.31, "operating_points": [point]}
+    metadata = {"display_threshold": 0.31, "validation_pooled": pooled}
+    read = replace(prediction, model=replace(prediction.model, metadata=metadata))
+    meaning = "Display threshold 0.31: in validation 0.75 false marks per scan, sensitivity 0.80 (95 % interval"
+    assert meaning in summary(replace(read, threshold=0.31), tmp_path, [])
+    assert meaning not in summary(replace(read, threshold=0.4), tmp_path, [])
+    assert "threshold 0.31" not in summary(replace(prediction, threshold=0.31), tmp_path, [])
 
 
 @pytest.mark.parametrize(

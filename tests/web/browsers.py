@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ import socketio
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_SECONDS = 20.0
+START_SECONDS = 60.0  # of a process, on a busy machine
 
 
 def free_port() -> int:
@@ -80,6 +83,27 @@ class Server:
             return requests.get(f"{self.url}/healthz", timeout=2).ok
         except requests.RequestException:
             return False
+
+
+Start = Callable[[], Server]
+
+
+@contextmanager
+def served_app(data: Path, threads: int, session_cap: int) -> Iterator[Start]:
+    """What starts `tests.web.served_app` on a data folder, again and again; in the end all are killed."""
+    variables = {"FEDLUNG_THREADS": str(threads), "FEDLUNG_SESSION_CAP": str(session_cap)}
+    started: list[Server] = []
+
+    def start() -> Server:
+        started.append(Server(["-m", "tests.web.served_app", "--data", str(data)], free_port(), os.environ | variables))
+        started[-1].wait_until_ready(START_SECONDS)
+        return started[-1]
+
+    try:
+        yield start
+    finally:
+        for server in started:
+            server.kill()
 
 
 class Browser:

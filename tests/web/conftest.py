@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from jinja2 import BytecodeCache, FileSystemBytecodeCache
 
 import app as front
 from fedlung.accounts.accounts import Accounts
@@ -78,9 +79,16 @@ def services(settings: Settings, launcher: FakeLauncher) -> Iterator[Services]:
     made.runs.shutdown()
 
 
+@pytest.fixture(scope="session")
+def compiled_templates(tmp_path_factory: pytest.TempPathFactory) -> BytecodeCache:
+    """Templates are compiled once for all applications."""
+    return FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
+
+
 @pytest.fixture
-def app(settings: Settings, services: Services) -> Iterator[Flask]:
+def app(settings: Settings, services: Services, compiled_templates: BytecodeCache) -> Iterator[Flask]:
     made = front.create_app(settings, services)
+    made.jinja_env.bytecode_cache = compiled_templates
     made.testing = True
     yield made
     live_sockets(made).close()

@@ -24,7 +24,7 @@ from fedlung.events import (
 from fedlung.federation.strategies import STRATEGIES
 from fedlung.stores.checksums import checksum_path
 from fedlung.stores.run_recorder import RunRecorder
-from fedlung.stores.runs import RunFolder, find_run, new_run_id
+from fedlung.stores.runs import RunFolder, find_run
 from fedlung.web.training.launching import OnEvent
 from fedlung.web.training.request import RunRequest
 from fedlung.web.training.run_json import ASKED
@@ -58,7 +58,7 @@ class FakeLauncher:
             raise WrongArgument(f"no strategy {request.strategy}")
         arguments = {argument: getattr(request, name) for name, argument in ASKED.items()}
         config = {"arguments": arguments, "started_by": started_by, "request": request.model_dump()}
-        return self._run(RunFolder.create(self.folder, new_run_id(), config), on_event)
+        return self._run(RunFolder.create_new(self.folder, lambda run_id: config), on_event)
 
     def resume(self, run_id: str, on_event: OnEvent) -> FakeRun:
         return self._run(RunFolder.open(find_run(self.folder, run_id)), on_event)

@@ -149,8 +149,9 @@ def test_a_table_is_taken_over_once(staff: Sender, settings: Settings) -> None:
     click = {"center_xyz_mm": [1, 1, 0], "diameter_mm": 8}
     save(staff, 0, click, is_read=False)
     content = table((UID, 0, 0, 0, 6), (UID, 50, 50, 20, 4))
-    for _ in range(2):
-        assert bring(staff, content, dry_run="0").get_json()["applied"] is True
+    for added in (1, 0):  # the first row is what the click marked
+        report = bring(staff, content, dry_run="0").get_json()
+        assert (report["applied"], report["added"]) == (True, {"nodule": added, "ignore": 0})
     now = staff.browser.get(URL).get_json()
     assert [(each["origin"], each["center_xyz_mm"][0]) for each in now["findings"]] == [("click", 1), ("csv", 50)]
     assert (now["version"], now["is_read"], now["origin"]) == (2, True, "csv")

@@ -87,6 +87,7 @@ WRONG = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("variables", "said"), WRONG)
 def test_a_wrong_setting_is_one_line_and_nothing_is_made(tmp_path: Path, variables: dict[str, str], said: str) -> None:
     data = tmp_path / "data"

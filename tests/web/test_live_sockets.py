@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ import socketio
 import websocket
 
 from fedlung.web.live.sockets import MESSAGES_PER_SECOND
-from tests.web.browsers import Browser, Server, free_port, wait_until
+from tests.web.browsers import Browser, Server, served_app, wait_until
 from tests.web.conftest import HOSPITALS, PASSWORD
 
 CAP = 6
@@ -25,13 +24,8 @@ Open = Callable[..., Browser]
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, make_data: Callable[[Path], Path]) -> Iterator[Server]:
     data = make_data(tmp_path_factory.mktemp("served") / "data")
-    environment = {**os.environ, "FEDLUNG_THREADS": "32", "FEDLUNG_SESSION_CAP": str(CAP)}
-    started = Server(["-m", "tests.web.served_app", "--data", str(data)], free_port(), environment)
-    try:
-        started.wait_until_ready()
-        yield started
-    finally:
-        started.kill()
+    with served_app(data, threads=32, session_cap=CAP) as start:
+        yield start()
 
 
 @pytest.fixture

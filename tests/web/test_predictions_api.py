@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,10 @@ from flask.testing import FlaskClient
 
 from fedlung.errors import FedLungError
 from fedlung.settings import Settings
+from fedlung.stores.scan_records import ScanRecord
+from fedlung.stores.scans import FileScanStore
 from fedlung.web.services import Services
-from tests.fake_reader import LONG, FakeReader, write_scan
+from tests.fake_reader import LONG, SHAPE_ZYX, SPACING_ZYX_MM, FakeReader, write_scan
 from tests.web.conftest import SignedIn
 from tests.web.fake_launcher import FakeLauncher
 from tests.web.reading_people import Person, reading_services
@@ -247,6 +250,20 @@ def test_the_queue_is_shown(person: Callable[[str], Person], fake: FakeReader, s
 def test_requests_that_make_no_sense_are_refused(person: Callable[[str], Person], body: dict[str, Any]) -> None:
     answer = person("clinician_a").send("POST", "/api/predictions", body)
     assert (answer.status_code, len(answer.get_json()["error"]["fields"])) == (422, 1)
+
+
+def test_a_scan_that_was_refused_is_not_read_and_the_reading_says_why(
+    person: Callable[[str], Person], settings: Settings, services: Services
+) -> None:
+    folder = settings.data / "hospital_a"
+    check = {"code": "hu", "level": "error", "text": "No HU of %(organ)s.", "values": {"organ": "a body"}}
+    known = ScanRecord("scan", "scan", "", "folder", "2026-01-01", "x", "v0", SHAPE_ZYX, SPACING_ZYX_MM)
+    FileScanStore(folder).describe(replace(known, checks=(check,)), folder)
+    asked = person("clinician_a").ask()
+    assert services.predictions.wait_until_idle(LONG)
+    found = person("clinician_a").read(asked["id"])
+    assert (found["state"], found["candidates"], found["error"]["stage"]) == ("failed", None, "read")
+    assert "No HU of a body." in found["error"]["message"]
 
 
 def test_a_damaged_model_is_refused_at_once(person: Callable[[str], Person], services: Services) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import highdicom as hd
+import numpy as np
 import pydicom
 import pytest
 from highdicom import sr
@@ -192,7 +193,9 @@ def test_a_prior_scan_is_laid_over_and_its_marks_are_matched(
     assert (pair["volume_change_percent"], pair["doubling_time_days"], pair["has_grown"]) == (0.0, None, False)
     (new,) = found["new"]
     assert (new["id"], new["category"]["value"]) == ("m2", "3")
+    assert new["unreported"]["id"] == "m2", "it was there, and somebody rejected it"
     assert found["gone"] == []
+    assert found["same_model"] is True
     again = staff.get(f"/api/predictions/{now}/comparison?prior={before}").get_json()
     assert again["alignment"].pop("seconds") == 0.0, "the motion was kept"
     assert {**again, "alignment": None} == {**found, "alignment": None}
@@ -209,6 +212,26 @@ def test_what_is_no_prior_scan_is_refused(staff: Person, read: Callable[[str], s
     prior_scan(folder, 0.0, **WRONG_PRIORS[name])
     now, before = read("scan"), read("prior")
     answer = staff.get(f"/api/predictions/{now}/comparison?prior={before}")
+    assert (answer.status_code, list(answer.get_json()["error"]["fields"])) == (422, ["prior"])
+
+
+def test_what_one_reading_leaves_out_is_told_beside_what_is_gone(
+    staff: Person, read: Callable[[str], str], folder: Path
+) -> None:
+    prior_scan(folder, shift_mm=0.0)
+    now, before = read("scan"), read("prior")
+    staff.judge(now, m1="rejected")
+    found = staff.get(f"/api/predictions/{now}/comparison?prior={before}").get_json()
+    (gone,) = found["gone"]
+    assert (gone["id"], gone["unreported"]["id"]) == ("m1", "m1")
+
+
+def test_scans_that_cannot_be_aligned_are_refused_in_words(
+    staff: Person, read: Callable[[str], str], folder: Path
+) -> None:
+    noise = np.random.default_rng(0).integers(-1000, 200, chest().voxels_zyx.shape, dtype=np.int16)
+    write_metaimage(folder / "scans" / "prior.mhd", replace(chest(), voxels_zyx=noise))
+    answer = staff.get(f"/api/predictions/{read('scan')}/comparison?prior={read('prior')}")
     assert (answer.status_code, list(answer.get_json()["error"]["fields"])) == (422, ["prior"])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from fedlung.settings import Settings
 from fedlung.stores.hospital_store import HospitalStore
 from fedlung.web.live.streams import ADMIN, Stream
 from fedlung.web.services import Services
-from tests.upload_world import Sender, a_chest, put_scan
+from tests.upload_world import Sender, a_chest, metaimage_files, put_scan
 from tests.web.conftest import SignedIn
 
 
@@ -68,6 +69,13 @@ def test_a_label_may_be_anything_that_people_read(staff: Sender, scan_id: str, s
     name = "<b>李</b> =1+1"
     assert staff.change("PATCH", f"/api/scans/{scan_id}", {"label": f" {name} "}).get_json()["label"] == name
     assert "李" not in (settings.data / "audit.jsonl").read_text()
+
+
+def test_two_scans_of_a_hospital_have_two_names(staff: Sender, scan_id: str, services: Services) -> None:
+    put_scan(services.scans.hospital("hospital_a"), a_chest(5, "1.2.3.5"), "CT 0002")
+    answer = staff.change("PATCH", f"/api/scans/{scan_id}", {"label": " CT  0002"})
+    assert (answer.status_code, list(answer.get_json()["error"]["fields"])) == (422, ["label"])
+    assert staff.change("PATCH", "/api/scans/1.2.3.5", {"label": "CT 0002"}).status_code == 200, "its own name is free"
 
 
 @pytest.mark.parametrize("body", [{"labels": "x"}, {"is_ready": "yes"}, {"is_ready": 1}])
@@ -152,13 +160,34 @@ def test_deleting_is_explained_confirmed_and_complete(
     assert "scan_deleted" in (settings.data / "audit.jsonl").read_text()
 
 
-def test_changes_are_told_in_the_house_only(staff: Sender, scan_id: str, services: Services) -> None:
+def test_a_program_deletes_without_a_body(staff: Sender, signed_in: SignedIn, scan_id: str) -> None:
+    address, stranger = f"/api/scans/{scan_id}", Sender(signed_in("staff_b"))
+    assert [scan["id"] for scan in staff.browser.get("/api/scans").get_json()["scans"]] == [scan_id]
+    assert stranger.browser.delete(address, headers=stranger.headers).status_code == 404
+    assert staff.browser.delete(address, headers=staff.headers).status_code == 204
+    assert staff.browser.get("/api/scans").get_json()["scans"] == []
+
+
+def test_a_program_finishes_an_upload_without_a_body(staff: Sender, services: Services, tmp_path: Path) -> None:
+    for name, content in metaimage_files(a_chest(), tmp_path).items():
+        url = staff.create(name, len(content), "g").headers["Location"]
+        staff.patch(url, 0, content)
+    assert staff.browser.post(f"{url}/finish", headers=staff.headers).status_code == 202
+    services.scans.intake.work_once()
+    assert [result["outcome"] for result in staff.group("g")["results"]] == ["stored"]
+
+
+def test_changes_are_told_in_the_house_and_the_administration_hears_that_numbers_changed(
+    staff: Sender, scan_id: str, services: Services
+) -> None:
     streams = [Stream(role, hospital) for role in ("staff", "clinician") for hospital in ("hospital_a", "hospital_b")]
     before = {stream: services.hub.seq(stream) for stream in (ADMIN, *streams)}
     declare_read(staff, scan_id)
     services.hub.drain(lambda name, event, room: None)
     heard = {str(stream): services.hub.since(stream, seq) for stream, seq in before.items()}
-    assert heard["admin"] == heard["staff:hospital_b"] == heard["clinician:hospital_b"] == []
+    assert heard["staff:hospital_b"] == heard["clinician:hospital_b"] == []
+    told = [{name: event[name] for name in event if name not in ("seq", "time")} for event in heard["admin"] or ()]
+    assert told == [{"event": "hospital_status", "hospital": "hospital_a", "hospitals_changed": True}]
     for stream in ("staff:hospital_a", "clinician:hospital_a"):
         assert [(event["event"], event["scans_changed"]) for event in heard[stream] or ()] == [
             ("hospital_status", True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import subprocess
@@ -14,11 +13,11 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.web.browsers import ROOT, Browser, Server, free_port, wait_until
+from tests.web.browsers import ROOT, Browser, Start, free_port, served_app, wait_until
 from tests.web.conftest import PASSWORD
 
+pytestmark = pytest.mark.slow
 THREADS = 32
-Start = Callable[[], Server]
 
 
 @pytest.fixture
@@ -28,18 +27,8 @@ def data(tmp_path: Path, make_data: Callable[[Path], Path]) -> Path:
 
 @pytest.fixture
 def start(data: Path) -> Iterator[Start]:
-    started: list[Server] = []
-
-    def start_() -> Server:
-        environment = {**os.environ, "FEDLUNG_THREADS": str(THREADS), "FEDLUNG_SESSION_CAP": "10"}
-        server = Server(["-m", "tests.web.served_app", "--data", str(data)], free_port(), environment)
-        started.append(server)
-        server.wait_until_ready()
-        return server
-
-    yield start_
-    for server in started:
-        server.kill()
+    with served_app(data, THREADS, session_cap=10) as start_:
+        yield start_
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda number: number.name)

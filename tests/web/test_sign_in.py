@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -241,6 +242,16 @@ def test_language_can_be_chosen_before_the_sign_in(stranger: FlaskClient) -> Non
     answer = stranger.post("/preferences", data=form)
     assert (answer.status_code, answer.location) == (303, "/login")
     assert '<html lang="zh-CN"' in stranger.get("/login").text
+
+
+def test_texts_for_the_scripts_follow_the_language_of_each_page(stranger: FlaskClient) -> None:
+    def text_in(language: str) -> str:
+        stranger.set_cookie("fedlung_language", language)
+        found = re.search(r'id="i18n">(.+?)</script>', stranger.get("/login").text)
+        assert found is not None
+        return str(json.loads(found[1])["action.cancel"])
+
+    assert [text_in(language) for language in ("zh", "en", "zh")] == ["取消", "Cancel", "取消"]
 
 
 def test_language_that_does_not_exist_changes_nothing(stranger: FlaskClient) -> None:

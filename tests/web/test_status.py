@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
 from flask.testing import FlaskClient
 
 from fedlung import __version__
+from fedlung.settings import Settings
 from fedlung.web.live.streams import Everyone
 from fedlung.web.services import Services
 
@@ -49,6 +52,43 @@ def test_a_number_that_is_not_remembered_is_answered_with_a_gap(signed_in: Signe
 def test_what_is_no_number_is_refused(signed_in: SignedIn, since: str) -> None:
     answer = signed_in("staff_a").get("/api/status", query_string={"since": since})
     assert (answer.status_code, list(answer.get_json()["error"]["fields"])) == (422, ["since"])
+
+
+# What the command line does in the same folder, step by step.
+ANOTHER_PROCESS = """
+import sys
+from pathlib import Path
+from fedlung.events import RoundFinished, TrainingStatus
+from fedlung.stores.runs import RunFolder
+with RunFolder.create(Path(sys.argv[1]), "run-1", {"arguments": {"rounds": 2}}) as run:
+    run.append_event(TrainingStatus("run-1", "running", 0, 2))
+    for number in (1, 2):
+        print(flush=True)
+        sys.stdin.readline()
+        run.append_round(RoundFinished("run-1", number, 2, 10, 2.5, 0.1, {"loss": 0.5}, ()).to_json())
+    run.append_event(TrainingStatus("run-1", "finished", 2, 2))
+"""
+
+
+def test_a_run_of_another_process_is_seen_as_it_goes(signed_in: SignedIn, settings: Settings) -> None:
+    browser = signed_in("admin")
+
+    def seen() -> list[object]:
+        runs = (browser.get("/api/status").get_json()["run"], browser.get("/api/runs").get_json()[0])
+        return [(run["id"], run["state"], run["round"]) for run in runs]
+
+    assert browser.get("/api/status").get_json()["run"] is None
+    command = [sys.executable, "-c", ANOTHER_PROCESS, str(settings.data / "runs")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for complete in (0, 1):
+            process.stdout.readline()
+            assert seen() == [("run-1", "running", complete)] * 2
+            process.stdin.write(b"\n")
+            process.stdin.flush()
+    assert process.returncode == 0
+    assert seen() == [("run-1", "finished", 2)] * 2
 
 
 def test_the_machine_is_for_administrators(signed_in: SignedIn, stranger: FlaskClient) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import resource
 import signal
 import socket
@@ -20,14 +19,13 @@ import requests
 
 from fedlung.web.slow_clients import BODY_BYTES_PER_SECOND
 from tests.upload_world import PIECES, TUS, a_chest, encoded, metaimage_files
-from tests.web.browsers import PATIENCE_SECONDS, Browser, Server, free_port, wait_until
+from tests.web.browsers import PATIENCE_SECONDS, Browser, Server, Start, served_app, wait_until
 from tests.web.conftest import PASSWORD
 from tests.web.served_app import PATIENCE_SECONDS as BODY_PATIENCE_SECONDS
 
 pytestmark = pytest.mark.slow
 LONG = 60.0
 MEBI = 1 << 20
-Start = Callable[[], Server]
 
 
 @pytest.fixture
@@ -37,17 +35,8 @@ def data(tmp_path: Path, make_data: Callable[[Path], Path]) -> Path:
 
 @pytest.fixture
 def start(data: Path) -> Iterator[Start]:
-    started: list[Server] = []
-
-    def start_() -> Server:
-        environment = {**os.environ, "FEDLUNG_THREADS": "80", "FEDLUNG_SESSION_CAP": "10"}
-        started.append(Server(["-m", "tests.web.served_app", "--data", str(data)], free_port(), environment))
-        started[-1].wait_until_ready(LONG)
-        return started[-1]
-
-    yield start_
-    for server in started:
-        server.kill()
+    with served_app(data, 80, session_cap=10) as start_:
+        yield start_
 
 
 class Staff:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from functools import wraps
 
@@ -11,6 +12,7 @@ from flask.testing import FlaskClient
 
 from fedlung.stores.users import ROLES
 from fedlung.web.sessions import SIGNED_IN, Access, access, access_of
+from tests.web.browsers import ROOT
 from tests.web.conftest import SignedIn, csrf_token
 
 EVERYBODY, NOBODY_YET = set(ROLES), set[str]()  # the second: no sign-in is needed
@@ -55,6 +57,7 @@ INVENTORY = {  # method and path -> roles
     "GET /history/<run_id>": EVERYBODY,
     "GET /models": EVERYBODY,
     "GET /api/hospitals": EVERYBODY,
+    "POST /api/hospitals": {"admin"},
     "GET /api/strategies": EVERYBODY,
     "GET /api/runs": EVERYBODY,
     "POST /api/runs": {"admin"},
@@ -109,6 +112,18 @@ def concrete(path: str) -> str:
 def test_every_route_is_in_the_inventory_with_its_roles(app: Flask) -> None:
     declared = {f"{method} {path}": set(who.roles) for method, path, who in routes(app)}
     assert declared == INVENTORY
+
+
+def test_every_address_for_programs_is_described_with_who_may_ask() -> None:
+    described = {}
+    for line in (ROOT / "docs" / "reference" / "http-api.md").read_text(encoding="utf-8").splitlines():
+        if row := re.match(r"\| `([A-Z]+ /api/[^`]*)` \| ([a-z, ]+)", line):
+            described[row[1]] = row[2].strip()
+    words = {"administrator": {"admin"}, "everybody": EVERYBODY, "administrator, staff": {"admin", "staff"}}
+    words |= {"staff": {"staff"}, "staff, clinician": {"staff", "clinician"}}
+    assert {route: words[who] for route, who in described.items()} == {
+        route: roles for route, roles in INVENTORY.items() if " /api/" in route
+    }
 
 
 def test_temporary_password_opens_what_changes_it(app: Flask) -> None:

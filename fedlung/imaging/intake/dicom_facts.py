@@ -13,17 +13,18 @@ from fedlung.errors import BadScan
 from fedlung.imaging.dicom_header import collect_elements
 from fedlung.imaging.intake.scan_facts import ScanFacts
 
+PATIENT_ID = 0x00100020
 _KEPT = {
     0x00080008: "ImageType",
     0x00080020: "StudyDate",
     0x00080070: "Manufacturer",
     0x00081090: "ManufacturerModelName",
-    0x00100020: "PatientID",
+    PATIENT_ID: "PatientID",
     0x00180050: "SliceThickness",
     0x00181210: "ConvolutionKernel",
     0x00280301: "BurnedInAnnotation",
 }
-_IDENTIFYING = {
+IDENTIFYING = {
     0x00080021: "SeriesDate",
     0x00080050: "AccessionNumber",
     0x00080080: "InstitutionName",
@@ -60,11 +61,11 @@ def read_dicom_facts(path: Path, series_uid: str) -> tuple[ScanFacts, tuple[str,
     A header whose further elements cannot be read says nothing: the voxels were checked elsewhere.
     """
     try:
-        values = collect_elements(path, _KEPT | _IDENTIFYING)
+        values = collect_elements(path, _KEPT | IDENTIFYING)
     except BadScan:
         return ScanFacts("dicom", series_uid), ("SeriesInstanceUID",)
     given = {name for name, value in values.items() if value.strip(b" \0")}
-    removed = sorted(given & {*_IDENTIFYING.values(), "PatientID"})
+    removed = sorted(given & {*IDENTIFYING.values(), "PatientID"})
     date = _DATE.fullmatch(values.get("StudyDate", b"").strip(b" \0"))
     image_type = _plain(values, "ImageType").split("\\")
     facts = ScanFacts(

@@ -206,7 +206,7 @@ def open_mirror(
     site = site_of(folder)
     sources: list[Source] = [
         SiteSource(site, hospitals),
-        RunSource(site, RunListing(data / "runs")),  # one of its own: a listing is for one thread
+        RunSource(site, RunListing(data / "runs")),
         ModelSource(site, models),
         PromotionSource(site, models),
         AnnotationSource(site, hospitals),

@@ -88,12 +88,15 @@ def as_sr(prediction_id: str) -> ResponseReturnValue:
 def comparison(prediction_id: str) -> ResponseReturnValue:
     """Beside ``prior``, a prediction of an earlier scan."""
     current = _marked(prediction_id)
-    return jsonify(compare(services().predictions, current, _marked(request.args.get("prior", ""))))
+    prior = _marked(request.args.get("prior", ""))
+    if prior.record.model["sha256"] != current.record.model["sha256"]:  # the slider says nothing about another model
+        prior = _marked(prior.record.id, at_slider=False)
+    return jsonify(compare(services().predictions, current, prior))
 
 
-def _marked(prediction_id: str) -> MarkedScan:
-    """The finished prediction with its newest marks, at the threshold of the query."""
-    service, threshold = services().predictions, _threshold()
+def _marked(prediction_id: str, *, at_slider: bool = True) -> MarkedScan:
+    """The finished prediction with its newest marks, at the threshold of the query or at the model's own."""
+    service, threshold = services().predictions, _threshold() if at_slider else None
     record = finished_prediction(prediction_id)
     content = service.store.content(record)
     version = service.marks.newest(service.store.folder(record), content["candidates"])

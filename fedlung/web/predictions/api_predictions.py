@@ -11,7 +11,6 @@ from uuid import uuid4
 from flask import Blueprint, Response, jsonify, make_response, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
-from werkzeug.exceptions import BadRequest
 
 from fedlung.accounts.permissions import DETECT_NODULES
 from fedlung.errors import Conflict, InvalidInput, NotFound
@@ -21,6 +20,7 @@ from fedlung.stores.audit import Action
 from fedlung.stores.clock import utc_now
 from fedlung.stores.prediction_marks import ACCEPTED, Mark
 from fedlung.stores.predictions import PredictionRecord
+from fedlung.web.json_bodies import json_object
 from fedlung.web.predictions.marks_request import parse_marks
 from fedlung.web.predictions.prediction_json import full_json, listed_json, marks_json, summary_json
 from fedlung.web.predictions.service import PredictionService
@@ -42,7 +42,7 @@ def page(prediction_id: str) -> ResponseReturnValue:
 @blueprint.post("/api/predictions")
 @access(DETECT_NODULES)
 def ask() -> ResponseReturnValue:
-    wanted = _json_object()
+    wanted = json_object()
     scan_id, model_id = wanted.get("scan_id"), wanted.get("model_id")
     if not isinstance(scan_id, str) or not scan_id:
         raise InvalidInput(fields={"scan_id": gettext("A text is needed.")})
@@ -75,7 +75,7 @@ def save_marks(prediction_id: str) -> ResponseReturnValue:
     record = finished_prediction(prediction_id)
     content, folder = _service().store.content(record), _service().store.folder(record)
     candidates = content["candidates"]
-    asked, marks = parse_marks(_json_object(), candidates, Geometry.from_json(content["viewed"]))
+    asked, marks = parse_marks(json_object(), candidates, Geometry.from_json(content["viewed"]))
     author = signed_in_user().username
     try:
         saved = _service().marks.save(
@@ -178,10 +178,3 @@ def _hospital() -> str:
 
 def _note_deed(deed: Action, record: PredictionRecord, **details: Any) -> None:
     services().audit.append(signed_in_user().username, deed, record.id, details, record.hospital_id)
-
-
-def _json_object() -> dict[str, Any]:
-    payload = request.get_json()
-    if not isinstance(payload, dict):
-        raise BadRequest
-    return payload

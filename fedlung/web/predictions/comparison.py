@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import date
 from typing import Any
@@ -12,14 +14,16 @@ from flask_babel import gettext
 
 from fedlung.detection.categories import NEW, category_of
 from fedlung.detection.comparison import MATCHED_WITHIN_MM, Pair, Seen, match
-from fedlung.errors import InvalidInput
+from fedlung.errors import FedLungError, InvalidInput
 from fedlung.imaging.metaimage import read_metaimage
 from fedlung.imaging.registration import DOUBTFUL_CORRELATION, RigidMotion, align
-from fedlung.reports.marked_scan import MarkedScan
+from fedlung.imaging.volume import CTVolume
+from fedlung.reports.marked_scan import MarkedScan, ReportedMark
 from fedlung.web.predictions.scan_files import ScanFile
 from fedlung.web.predictions.service import PredictionService
 from fedlung.web.predictions.words import category_words
 
+logger = logging.getLogger(__name__)
 Json = dict[str, Any]
 _ONE_AT_A_TIME = threading.Lock()  # two whole scans are in memory
 
@@ -28,20 +32,25 @@ def compare(service: PredictionService, current: MarkedScan, prior: MarkedScan) 
     """Reported marks of both, matched after the prior scan was laid over the current one.
 
     Raises:
-        InvalidInput: they are one scan, of two persons, or the prior one is newer.
+        InvalidInput: they are one scan, of two persons, cannot be aligned, or the prior one is newer.
         NotFound, BadScan: a scan is gone or cannot be read.
-        FedLungError: they cannot be aligned.
     """
     here = service.scans.find(current.record.hospital_id, current.record.scan_id)
     there = service.scans.find(prior.record.hospital_id, prior.record.scan_id)
     days = _days_between(here, there)
     motion, seconds = _motion(service, current, prior, here, there)
-    earlier = [_moved(seen, motion) for seen in _seen(prior)]
-    found = match(_seen(current), earlier)
+    found = match(_seen(current.reported), [_moved(seen, motion) for seen in _seen(prior.reported)])
+    # What one scan reports may be marked in the other, too, and not reported there: then it is no news.
+    left_out = match(found.new, [_moved(seen, motion) for seen in _seen(_unreported(prior))]).pairs
+    left_out_now = match(_seen(_unreported(current)), found.gone).pairs
+    was_weak = {pair.now.id: asdict(pair.prior) for pair in left_out}
+    is_weak = {pair.prior.id: asdict(pair.now) for pair in left_out_now}
     return {
         "prediction_id": current.record.id,
         "prior_id": prior.record.id,
         "threshold": current.threshold,
+        "prior_threshold": prior.threshold,
+        "same_model": current.record.model["sha256"] == prior.record.model["sha256"],
         "matched_within_mm": MATCHED_WITHIN_MM,
         "days": days,
         "same_patient": True if here.patient_key and here.patient_key == there.patient_key else None,
@@ -53,8 +62,11 @@ def compare(service: PredictionService, current: MarkedScan, prior: MarkedScan) 
             "seconds": seconds,
         },
         "pairs": [_pair(pair, days) for pair in found.pairs],
-        "new": [{**asdict(seen), "category": _category_of_new(seen)} for seen in found.new],
-        "gone": [asdict(seen) for seen in found.gone],
+        "new": [
+            {**asdict(seen), "category": _category_of_new(seen), "unreported": was_weak.get(seen.id)}
+            for seen in found.new
+        ],
+        "gone": [{**asdict(seen), "unreported": is_weak.get(seen.id)} for seen in found.gone],
     }
 
 
@@ -81,16 +93,28 @@ def _motion(
         return RigidMotion.from_json(kept), 0.0
     with _ONE_AT_A_TIME:
         started = time.perf_counter()
-        motion = align(read_metaimage(here.path), read_metaimage(there.path))
+        motion = _aligned(read_metaimage(here.path), read_metaimage(there.path))
         seconds = round(time.perf_counter() - started, 2)
     service.store.keep_registration(current.record, prior.record, motion.to_json())
     return motion, seconds
 
 
-def _seen(scan: MarkedScan) -> list[Seen]:
+def _aligned(fixed: CTVolume, moving: CTVolume) -> RigidMotion:
+    try:
+        return align(fixed, moving)
+    except FedLungError as error:
+        logger.info("%s", error)
+        sentence = gettext("The two scans cannot be laid upon each other: they show too little of the same.")
+        raise InvalidInput(fields={"prior": sentence}) from None
+
+
+def _unreported(scan: MarkedScan) -> list[ReportedMark]:
+    return [item for item in scan.marks if not item.is_reported]
+
+
+def _seen(marks: Iterable[ReportedMark]) -> list[Seen]:
     return [
-        Seen(item.mark.id, item.mark.center_xyz_mm, item.mark.diameter_mm, round(item.volume_mm3, 1))
-        for item in scan.reported
+        Seen(item.mark.id, item.mark.center_xyz_mm, item.mark.diameter_mm, round(item.volume_mm3, 1)) for item in marks
     ]
 
 

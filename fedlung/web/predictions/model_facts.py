@@ -8,13 +8,12 @@ from typing import Any
 from fedlung.stores.model_registry import ModelEntry
 
 POINT = ("threshold", "fp_per_scan", "sensitivity", "num_scans")
+MORE = ("interval", "num_nodules")
 
 
 def model_facts(entry: ModelEntry) -> dict[str, Any]:
     """Facts of the card that concern everybody: no hospital is named, only how many there were."""
     card = entry.card
-    metrics = card.get("metrics") or {}
-    validation = metrics.get("validation") if entry.is_built_in else metrics.get("validation_mean")
     return {
         "id": entry.model_id,
         "name": str(card.get("name") or entry.model_id),
@@ -25,22 +24,24 @@ def model_facts(entry: ModelEntry) -> dict[str, Any]:
         "num_scans": card.get("num_scans"),
         "created": entry.created,
         "is_built_in": entry.is_built_in,
-        "validation": dict(validation) if isinstance(validation, Mapping) else {},
+        "validation": _validation(card, is_built_in=entry.is_built_in),
         "operating_points": operating_points(card),
     }
 
 
-def operating_points(card: Mapping[str, Any]) -> list[dict[str, float]]:
+def operating_points(card: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What a threshold gave in validation: false marks per scan, sensitivity, on how many scans; by rising threshold.
 
-    A card may list them as ``metrics.validation.operating_points``. Else there is one at most: the display threshold,
-    with the sensitivity at its false marks per scan. A model whose validation named no threshold has none, and the
-    page says so instead of inventing a meaning.
+    A card may list them as ``metrics.validation.operating_points`` if the model was shipped, or of a run, where that
+    holds the hospitals, as ``metrics.validation_pooled.operating_points``. Else there is one at most: the display
+    threshold, with the sensitivity at its false marks per scan. A model whose validation named no threshold has none,
+    and the page says so instead of inventing a meaning.
     """
-    validation = (card.get("metrics") or {}).get("validation") or {}
+    metrics = card.get("metrics") or {}
+    validation = metrics.get("validation_pooled") or metrics.get("validation") or {}
     listed = validation.get("operating_points")
     if isinstance(listed, list):
-        points = [{name: float(point[name]) for name in POINT} for point in listed]
+        points = [_point(point) for point in listed]
         return sorted(points, key=lambda point: point["threshold"])
     rate = validation.get("false_marks_per_scan_at_threshold")
     threshold, sensitivities = validation.get("display_threshold"), validation.get("sensitivity_at_fp_per_scan") or {}
@@ -49,3 +50,20 @@ def operating_points(card: Mapping[str, Any]) -> list[dict[str, float]]:
         return []
     values = (threshold, rate, interval[0], validation.get("num_scans") or 0)
     return [{name: float(value) for name, value in zip(POINT, values, strict=True)}]
+
+
+def _point(listed: Mapping[str, Any]) -> dict[str, Any]:
+    """With the 95 % interval of the sensitivity and the number of nodules, where the card knows them."""
+    more = {name: listed[name] for name in MORE if name in listed}
+    return {**{name: float(listed[name]) for name in POINT}, **more}
+
+
+def _validation(card: Mapping[str, Any], *, is_built_in: bool) -> dict[str, Any]:
+    """Of a shipped model everything; of ours the means over the hospitals and what was counted over all of them."""
+    metrics = card.get("metrics") or {}
+    if is_built_in:
+        shipped = metrics.get("validation")
+        return dict(shipped) if isinstance(shipped, Mapping) else {}
+    pooled = metrics.get("validation_pooled") or {}
+    counted = {name: value for name, value in pooled.items() if name != "operating_points"}
+    return {**(metrics.get("validation_mean") or {}), **counted}

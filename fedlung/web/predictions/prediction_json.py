@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from fedlung.detection.diameter_agreement import agreement_at
 from fedlung.events import FAILED, FINISHED
 from fedlung.stores.prediction_marks import MarkVersion
 from fedlung.stores.predictions import PredictionRecord
+from fedlung.web.model_words import card_words
 from fedlung.web.predictions.service import PredictionService, Progress
 from fedlung.web.predictions.words import (
     ATTENUATIONS,
     RESEARCH_USE,
     STAGES,
+    agreement_words,
     category_words,
     error_words,
     position_words,
@@ -25,6 +28,7 @@ Json = dict[str, Any]
 def summary_json(record: PredictionRecord, progress: Progress | None = None) -> Json:
     """One prediction of a list. ``num_candidates`` is None, never 0, for a scan that was not read to the end."""
     points = record.model.get("operating_points", [])
+    facts = {name: value for name, value in record.model.items() if name != "operating_points"}
     return {
         "id": record.id,
         "notice": str(RESEARCH_USE),
@@ -33,7 +37,7 @@ def summary_json(record: PredictionRecord, progress: Progress | None = None) -> 
         "progress": progress.share if progress else float(record.state in (FINISHED, FAILED)),
         "queue_position": progress.queue_position if progress else None,
         "scan_id": record.scan_id,
-        "model": {name: value for name, value in record.model.items() if name != "operating_points"},
+        "model": {**facts, "name": card_words(str(facts["name"]))},
         "threshold": record.threshold,
         "operating_points": points,
         "seconds": record.seconds,
@@ -70,7 +74,7 @@ def full_json(service: PredictionService, record: PredictionRecord) -> Json:
     offers = service.store.offers(record)
     return {
         **found,
-        "candidates": [_candidate(candidate) for candidate in content["candidates"]],
+        "candidates": [_candidate(candidate, record.model) for candidate in content["candidates"]],
         "num_slices": content["viewed"]["shape_zyx"][0],
         "lung_volume_l": content["lung_volume_l"],
         "marks": marks_json(marks),
@@ -87,12 +91,14 @@ def _offer(offer: Json) -> Json:
     return {name: offer[name] for name in ("time", "by", "marks_version", "nodules")}
 
 
-def _candidate(candidate: Json) -> Json:
+def _candidate(candidate: Json, model: Json) -> Json:
     attenuation = candidate["attenuation"]
+    agreement = agreement_at(model.get("validation") or {}, candidate["diameter_mm"])
     return {
         **candidate,
         "position": {**candidate["position"], "text": position_words(candidate["position"])},
         "category": category_words(candidate["category"]),
+        "diameter_text": agreement_words(agreement),
         "attenuation_text": str(ATTENUATIONS[attenuation]) if attenuation else "",
     }
 

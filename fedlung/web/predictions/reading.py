@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from fedlung.detection.description import describe, label_grid, quality_warnings, uncertainty
 from fedlung.detection.position import LungMap
-from fedlung.errors import BadCheckpoint
+from fedlung.errors import BadCheckpoint, BadScan
 from fedlung.imaging.metaimage import read_metaimage
 from fedlung.imaging.resampling import reorient_to_lps
 from fedlung.imaging.volume import CTVolume
@@ -94,11 +94,13 @@ class ScanReading:
             seconds: times of the stages before.
 
         Raises:
-            BadScan: the scan is refused.
+            BadScan: the scan is refused, or was when it was checked.
             FedLungError: the network's answer cannot be used.
         """
         seconds = dict(seconds)
         tell(READ, 0.0)
+        if scan.problems:  # what is no chest CT has marks, too, and none above the threshold would look like health
+            raise BadScan(f"the scan was refused when it was checked: {' '.join(scan.problems)}")
         with timed(READ, seconds):
             volume = read_metaimage(scan.path)
             viewed = reorient_to_lps(volume).geometry

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from flask_babel import gettext
 
 from fedlung.reports.marked_scan import MarkedScan, ReportedMark
 from fedlung.reports.prediction_pdf import MOST_PICTURES, PdfWords
-from fedlung.stores.prediction_marks import ACCEPTED, REJECTED
+from fedlung.stores.prediction_marks import ACCEPTED, MODEL, OPEN, REJECTED
 from fedlung.web.i18n import locale
+from fedlung.web.model_words import card_words
 from fedlung.web.predictions.words import (
     ATTENUATIONS,
     RESEARCH_USE,
     SOURCES,
     STAGES,
     STATUSES,
+    agreement_words,
     category_words,
     position_words,
     warning_words,
 )
+
+NEAR = 0.005
+"""Half a step of the slider: the model's own threshold may lie between two of its steps."""
 
 
 def report_words(scan: MarkedScan, exported: str, exported_by: str) -> PdfWords:
@@ -45,7 +53,7 @@ def report_words(scan: MarkedScan, exported: str, exported_by: str) -> PdfWords:
             gettext("Comment"),
         ],
         rows=[_row(item) for item in scan.reported],
-        pictures_title=gettext("Pictures: 64 mm wide, axial, coronal, sagittal"),
+        pictures_title=_pictures_title(len(scan.reported)),
         captions=[_caption(item) if item in pictured else "" for item in scan.reported],
         no_pictures=gettext("There are no pictures: the scan is not there any more, or cannot be read."),
         notes_title=gettext("How to read the numbers"),
@@ -57,7 +65,7 @@ def report_words(scan: MarkedScan, exported: str, exported_by: str) -> PdfWords:
 def summary(scan: MarkedScan) -> str:
     """What was found; where nothing is reported, that this is no finding of health."""
     counts, reported = scan.version.counts(), scan.reported
-    below = sum(item.probability is not None and item.probability < scan.threshold for item in scan.marks)
+    below = len(scan.marks) - len(reported) - counts[REJECTED]
     if not reported:
         nothing: str = gettext(
             "No mark is reported at the threshold of %(threshold)s; %(below)s weaker ones are below it and"
@@ -68,16 +76,27 @@ def summary(scan: MarkedScan) -> str:
         )
         return nothing
     text: str = gettext(
-        "%(reported)s marks are reported at the threshold of %(threshold)s: %(accepted)s accepted, %(added)s added by"
-        " readers; %(rejected)s were rejected and %(below)s are below the threshold.",
+        "%(reported)s marks are reported at the threshold of %(threshold)s: %(accepted)s of the model accepted,"
+        " %(open)s of the model not judged, %(added)s added by readers; %(rejected)s were rejected and %(below)s are"
+        " below the threshold.",
         reported=len(reported),
         threshold=f"{scan.threshold:.2f}",
-        accepted=counts[ACCEPTED],
-        added=counts["added"],
+        accepted=sum(item.mark.status == ACCEPTED for item in reported if item.mark.source == MODEL),
+        open=sum(item.mark.status == OPEN for item in reported if item.mark.source == MODEL),
+        added=sum(item.mark.source != MODEL for item in reported),
         rejected=counts[REJECTED],
         below=below,
     )
     return text
+
+
+def _pictures_title(count: int) -> str:
+    title: str = gettext("Pictures: 64 mm wide, axial, coronal, sagittal")
+    if count > MOST_PICTURES:
+        title = gettext(
+            "Pictures of the first %(count)s marks: 64 mm wide, axial, coronal, sagittal", count=MOST_PICTURES
+        )
+    return title
 
 
 def _scan_facts(scan: MarkedScan) -> list[tuple[str, str]]:
@@ -103,16 +122,27 @@ def _model_facts(scan: MarkedScan) -> list[tuple[str, str]]:
     if point is not None:
         meaning = gettext(
             "in validation about %(rate)s false marks per scan at a sensitivity of %(sensitivity)s, on %(scans)s scans",
-            rate=f"{point['fp_per_scan']:g}",
-            sensitivity=f"{point['sensitivity']:.2f}",
+            rate=f"{round(point['fp_per_scan'], 2):g}",
+            sensitivity=_sensitivity(point),
             scans=f"{point['num_scans']:g}",
         )
+        if point["threshold"] < scan.threshold - NEAR:  # at most as many of both; how many nobody measured
+            meaning = gettext("at %(threshold)s, %(meaning)s", threshold=f"{point['threshold']:.3f}", meaning=meaning)
     return [
-        (gettext("Model"), f"{model['name']} ({model['id']})"),
+        (gettext("Model"), f"{card_words(str(model['name']))} ({model['id']})"),
         (gettext("Trained"), trained),
         (gettext("Version (SHA-256)"), str(model["sha256"])),
         (gettext("Threshold"), f"{scan.threshold:.3f}: {meaning}"),
     ]
+
+
+def _sensitivity(point: Mapping[str, Any]) -> str:
+    value = f"{point['sensitivity']:.2f}"
+    if "interval" not in point:
+        return value
+    low, high = (f"{end:.2f}" for end in point["interval"])
+    text: str = gettext("%(value)s (95 %% interval %(low)s to %(high)s)", value=value, low=low, high=high)
+    return text
 
 
 def _reading_facts(scan: MarkedScan, exported: str, exported_by: str) -> list[tuple[str, str]]:
@@ -138,7 +168,7 @@ def _minute(time: str) -> str:
 def _row(item: ReportedMark) -> list[str]:
     kind = ATTENUATIONS.get(item.attenuation) if item.attenuation else None
     return [
-        str(item.number),
+        item.name,
         f"{SOURCES[item.mark.source]}, {STATUSES[item.mark.status]}",
         "-" if item.probability is None else f"{item.probability:.2f}",
         f"{item.mark.diameter_mm:.1f}",
@@ -156,7 +186,7 @@ def _caption(item: ReportedMark) -> str:
     place = f"({x:.1f}, {y:.1f}, {z:.1f}) mm LPS"
     text: str = gettext(
         "Mark %(number)s: diameter %(diameter)s mm, slice %(slice)s, at %(place)s",
-        number=item.number,
+        number=item.name,
         diameter=f"{item.mark.diameter_mm:.1f}",
         slice=item.slice_number,
         place=place,
@@ -166,8 +196,11 @@ def _caption(item: ReportedMark) -> str:
 
 def _notes(scan: MarkedScan) -> list[str]:
     rules = dict.fromkeys(category_words(item.category)["rule"] for item in scan.reported)
+    by_size = sorted((item for item in scan.reported if item.is_as_found), key=lambda item: item.mark.diameter_mm)
+    agreements = dict.fromkeys(agreement_words(scan.diameter_agreement(item)) for item in by_size)
     return [
         gettext("Diameter: of the ball of equal volume, by the model's mask or, where there is none, its estimate."),
+        *agreements,
         gettext("Slices are counted from the feet. Places are in millimetres of the scan's world, LPS."),
         gettext("Place and type are derived from densities and the lung mask; lobes are not known."),
         *(gettext("Category hint, by size alone: %(rule)s.", rule=rule) for rule in rules),

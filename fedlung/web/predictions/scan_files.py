@@ -11,6 +11,7 @@ from typing import Protocol
 from fedlung.errors import BadScan
 from fedlung.imaging.metaimage_header import read_header
 from fedlung.stores.hospitals import HospitalFolders
+from fedlung.stores.scan_records import ScanRecord
 from fedlung.stores.scans import FileScanStore
 
 Signature = tuple[tuple[str, int, int], ...]
@@ -28,6 +29,7 @@ class ScanFile:
         patient_key: the same for two scans of one person; empty when that is not known.
         study_date: YYYY-MM-DD, or empty.
         originals: files of the DICOM series that the scan was made from, where it was kept.
+        problems: why the intake's checks refused the scan, a sentence each.
     """
 
     hospital_id: str
@@ -39,6 +41,7 @@ class ScanFile:
     study_date: str = ""
     slice_thickness_mm: float | None = None
     originals: tuple[Path, ...] = ()
+    problems: tuple[str, ...] = ()
 
 
 class Scans(Protocol):
@@ -70,6 +73,7 @@ class FolderScans:
             record.study_date,
             record.slice_thickness_mm,
             tuple(store.originals(scan_id)),
+            _problems(record),
         )
 
     def _digest(self, path: Path) -> str:
@@ -85,6 +89,12 @@ class FolderScans:
             known = signature, digest.hexdigest()
             self._digests[path] = known
         return known[1]
+
+
+def _problems(record: ScanRecord) -> tuple[str, ...]:
+    if not record.voxels_sha256:  # it could not be read then; perhaps it was still being copied
+        return ()
+    return tuple(check["text"] % check["values"] for check in record.checks if check["level"] == "error")
 
 
 def _pixel_file(path: Path) -> list[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -19,14 +20,15 @@ from fedlung.imaging.intake.annotation_import import AnnotationReport, ImportedF
 from fedlung.imaging.intake.deidentify import uid_remapper
 from fedlung.imaging.intake.lung_files import load_lungs
 from fedlung.imaging.metaimage_header import read_header
-from fedlung.stores.annotation_versions import AnnotationVersion, Change, ScanFinding
+from fedlung.stores.annotation_versions import AnnotationVersion, Change, Kind, ScanFinding
 from fedlung.stores.audit import Action
 from fedlung.stores.hospital_store import HospitalStore
 from fedlung.stores.secret_key import secret_key
 from fedlung.web.body_sizes import largest_body
+from fedlung.web.json_bodies import json_object
 from fedlung.web.scans.annotation_request import parse_annotations
 from fedlung.web.scans.intake_queue import tell_scans_changed
-from fedlung.web.scans.own_scans import json_object, note_deed, own_store, sentence
+from fedlung.web.scans.own_scans import note_deed, own_store, sentence
 from fedlung.web.services import services
 from fedlung.web.sessions import access, signed_in_user
 
@@ -80,11 +82,14 @@ def bring() -> ResponseReturnValue:
         sent.save(path)
         report = _read(store, path, sent.filename, as_ignored=request.form.get("as_ignored") == "1")
     is_dry = request.form.get("dry_run", "1") != "0"
+    added = Counter[Kind]()
     if not is_dry and report.findings:
-        _apply(store, report)
-        note_deed(Action.ANNOTATIONS_IMPORTED, "", findings=report.matched, scans=len(report.findings))
+        added = _apply(store, report)
+        note_deed(Action.ANNOTATIONS_IMPORTED, "", findings=added.total(), scans=len(report.findings))
         tell_scans_changed(services().hub, store.hospital_id)
-    return jsonify(_report_json(report, applied=not is_dry))
+    return jsonify(
+        _report_json(report, applied=not is_dry) | {"added": {"nodule": added["nodule"], "ignore": added["ignore"]}}
+    )
 
 
 @blueprint.get("/annotations/export.csv")
@@ -143,12 +148,18 @@ def _places(store: HospitalStore) -> dict[str, ScanPlace]:
     return places
 
 
-def _apply(store: HospitalStore, report: AnnotationReport) -> None:
-    """Raises Conflict where somebody saves annotations of one of the scans at this moment."""
+def _apply(store: HospitalStore, report: AnnotationReport) -> Counter[Kind]:
+    """How many findings were not there before, by kind.
+
+    Raises:
+        Conflict: somebody saves annotations of one of the scans at this moment.
+    """
     changes = {}
+    added = Counter[Kind]()
     for scan_id, imported in report.findings.items():
         before = store.annotations.newest(scan_id)
         new = [found for found in imported if not _is_there(found, before.findings)]
+        added.update(found.kind for found in new)
         made = tuple(
             ScanFinding(uuid4().hex, found.kind, found.center_xyz_mm, found.diameter_mm, report.origin) for found in new
         )
@@ -156,6 +167,7 @@ def _apply(store: HospitalStore, report: AnnotationReport) -> None:
         if made or is_read != before.is_read:
             changes[scan_id] = Change(before.version, (*before.findings, *made), is_read)
     store.annotations.save_all(changes, report.origin, signed_in_user().username)
+    return added
 
 
 def _is_there(found: ImportedFinding, known: Sequence[ScanFinding]) -> bool:

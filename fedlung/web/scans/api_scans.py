@@ -23,8 +23,9 @@ from fedlung.stores.audit import Action
 from fedlung.stores.hospital_store import HospitalStore
 from fedlung.stores.users import STAFF
 from fedlung.web.assets import KEPT_BY_ONE
+from fedlung.web.json_bodies import json_object
 from fedlung.web.scans.intake_queue import tell_scans_changed
-from fedlung.web.scans.own_scans import flag, json_object, note_deed, only_fields, own_store
+from fedlung.web.scans.own_scans import flag, note_deed, only_fields, own_store
 from fedlung.web.scans.scan_json import ScanList
 from fedlung.web.scans.volume_slabs import SLAB_SLICES, VolumeReader, lps_geometry, num_slabs
 from fedlung.web.services import services
@@ -75,7 +76,7 @@ def change(scan_id: str) -> ResponseReturnValue:
     only_fields(payload, "label", "is_ready")
     is_ready = flag(payload, "is_ready")
     if "label" in payload:
-        store.scans.relabel(scan_id, _label(payload["label"]))
+        store.scans.relabel(scan_id, _own_label(store, scan_id, payload["label"]))
     if is_ready is not None:
         if is_ready and (why := store.why_not_ready(scan_id)):
             text = _WHY_NOT[why]()
@@ -98,10 +99,12 @@ def consequences(scan_id: str) -> ResponseReturnValue:
 @blueprint.delete("/<scan_id>")
 @access(UPLOAD_SCANS)
 def delete(scan_id: str) -> ResponseReturnValue:
+    """Our pages let a person write the scan's name and send it along; a program that names the scan has been clear."""
     store, payload = own_store(), json_object()
     store.scans.path(scan_id)
+    only_fields(payload, "confirm")
     label = _listing(store).one(scan_id)["label"]
-    if payload.get("confirm") != label:
+    if payload.get("confirm", label) != label:
         text = gettext("Write the name of the scan to confirm: %(label)s", label=label)
         raise InvalidInput(text, {"confirm": text})
     services().scans.delete(store, scan_id)
@@ -193,6 +196,16 @@ def _label(value: object) -> str:
     label = " ".join(value.split()) if isinstance(value, str) else ""
     if not label or len(label) > LONGEST_LABEL or not label.isprintable():
         text = gettext("A name of 1 to %(number)s characters is needed.", number=LONGEST_LABEL)
+        raise InvalidInput(text, {"label": text})
+    return label
+
+
+def _own_label(store: HospitalStore, scan_id: str, value: object) -> str:
+    """A label that no other scan has: people know scans by it. Raises InvalidInput."""
+    label = _label(value)
+    records = (store.scans.record(other) for other in store.scans.ids() if other != scan_id)
+    if any(record is not None and record.label == label for record in records):
+        text = gettext("Another scan of your hospital has this name.")
         raise InvalidInput(text, {"label": text})
     return label
 

@@ -18,9 +18,10 @@ from fedlung.errors import InvalidInput, NoSpace
 from fedlung.stores.hospital_store import HospitalStore
 from fedlung.stores.upload_groups import CHECKING, UPLOADING, WAITING, UploadFile, UploadGroup
 from fedlung.web.body_sizes import largest_body
+from fedlung.web.json_bodies import json_object
 from fedlung.web.live.sockets import live_sockets
 from fedlung.web.scans import tus
-from fedlung.web.scans.own_scans import json_object, own_store, sentence
+from fedlung.web.scans.own_scans import own_store, sentence
 from fedlung.web.services import services, settings
 from fedlung.web.sessions import access, signed_in_user
 

@@ -21,7 +21,7 @@ from fedlung.stores.hospital_store import HospitalStore
 from fedlung.stores.scan_records import NewScan, ScanRecord, record_from_json
 from fedlung.stores.upload_groups import CHECKING, DONE, DUPLICATE, REFUSED, WAITING, UploadGroup, UploadResult
 from fedlung.web.live.hub import Hub
-from fedlung.web.live.streams import InHouse
+from fedlung.web.live.streams import Admins, InHouse
 from fedlung.web.scans.examination import Examination, ExaminationBroke
 
 logger = logging.getLogger(__name__)
@@ -259,9 +259,10 @@ class IntakeQueue:
 
 
 def tell_scans_changed(hub: Hub, hospital_id: str) -> None:
-    """Pages of the hospital ask for its scans again."""
+    """Pages of the hospital ask for its scans again, those of the administration for its numbers."""
     everybody = InHouse(hospital_id, ("staff", "clinician"))
     hub.publish("hospital_status", {"hospital": hospital_id, "scans_changed": True}, everybody)
+    hub.publish("hospital_status", {"hospital": hospital_id, "hospitals_changed": True}, Admins())
 
 
 def _state_of(results: list[UploadResult]) -> str:

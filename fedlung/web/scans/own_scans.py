@@ -1,13 +1,11 @@
-"""What all views of scans share: the asking person's own hospital, and bodies in JSON."""
+"""What all views of scans share: the asking person's own hospital, and what a body may hold."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from flask import request
 from flask_babel import gettext
-from werkzeug.exceptions import BadRequest
 
 from fedlung.errors import InvalidInput
 from fedlung.stores.audit import Action
@@ -24,14 +22,6 @@ def own_store() -> HospitalStore:
         NotFound: the hospital has no folder.
     """
     return services().scans.hospital(signed_in_user().hospital_id or "")
-
-
-def json_object() -> dict[str, Any]:
-    """The body. Raises BadRequest where it is no JSON object."""
-    payload = request.get_json()
-    if not isinstance(payload, dict):
-        raise BadRequest
-    return payload
 
 
 def only_fields(payload: Mapping[str, Any], *names: str) -> None:

@@ -12,12 +12,14 @@ import re
 from flask_babel import gettext
 
 from fedlung.imaging.intake.texts import N_
+from fedlung.web.error_sentences import SENTENCES, WANTED
 from fedlung.web.i18n import locale
 
 _IN_FILE = re.compile(r"(?P<file>[^:]{1,200}): (?P<what>.+)", re.DOTALL)
 _TABLE = tuple(
     (re.compile(pattern, re.DOTALL), text)
     for pattern, text in {
+        **SENTENCES,
         # What came, and what did not come with it
         r"is no scan; .*": N_("this is no scan; DICOM, MetaImage, NIfTI or a zip of them is expected"),
         r"its pixel file '(?P<name>.*)' did not come with it": N_("its pixel file %(name)s did not come with it"),
@@ -128,5 +130,16 @@ def _said(sentence: str) -> str | None:
     for pattern, text in _TABLE:
         found = pattern.fullmatch(sentence)
         if found:
-            return str(gettext(text)) % found.groupdict()
+            values = found.groupdict()
+            if "wanted" in values:
+                values["wanted"] = _wanted(values["wanted"])
+            return str(gettext(text)) % values
     return None
+
+
+def _wanted(what: str) -> str:
+    for pattern, text in WANTED.items():
+        found = re.fullmatch(pattern, what)
+        if found:
+            return str(gettext(text)) % found.groupdict()
+    return what

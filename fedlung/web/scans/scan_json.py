@@ -14,10 +14,11 @@ from fedlung.stores.hospital_store import HospitalStore
 from fedlung.stores.hospitals import SIZE_EDGES_MM, size_histogram
 from fedlung.stores.scan_records import ScanRecord
 from fedlung.web.scans.own_scans import sentence
+from fedlung.web.scans.removed_words import name_words, removed_words
 
 RECEIVED, CHECKED, ANNOTATED, READY, REFUSED = "received", "checked", "annotated", "ready", "refused"
 HIDDEN = ("patient_key", "voxels_sha256")  # of no use to a page
-STAFF_ONLY = ("uploaded_as", "removed", "by")  # the name of a file may be that of a patient
+STAFF_ONLY = ("uploaded_as", "removed", "removed_words", "by")  # the name of a file may be that of a patient
 
 Json = dict[str, Any]
 
@@ -95,7 +96,8 @@ class ScanList:
 
 def _facts(scan_id: str, record: ScanRecord | None) -> Json:
     if record is None:  # not looked at yet
-        return {"scan_id": scan_id, "label": scan_id[:80], "source": "folder", "checks": [], "received": None}
+        unknown: Json = {"label": scan_id[:80], "source": "folder", "checks": [], "received": None}
+        return {"id": scan_id, "scan_id": scan_id, **unknown}
     facts = {name: value for name, value in asdict(record).items() if name not in HIDDEN}
     if not record.is_usable:
         facts |= {"shape_zyx": None, "spacing_zyx_mm": None}
@@ -103,7 +105,8 @@ def _facts(scan_id: str, record: ScanRecord | None) -> Json:
         {"code": check["code"], "level": check["level"], "text": sentence(check["text"], check.get("values", {}))}
         for check in record.checks
     ]
-    return {**facts, "checks": checks}
+    words = {"uploaded_as": name_words(record.uploaded_as), "removed_words": list(map(removed_words, record.removed))}
+    return {"id": scan_id, **facts, "checks": checks, **words}
 
 
 def _state(record: ScanRecord | None, newest: AnnotationVersion, is_ready: bool) -> str:

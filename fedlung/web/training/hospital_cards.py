@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,13 +24,21 @@ class HospitalCards:
         """Hospitals that have declared that their data is not ready for training."""
         return [known for known in self.ids() if not self._folders.summary(known).is_ready]
 
+    def without_scans(self) -> list[str]:
+        """Hospitals that have brought nothing yet, as those that were added a moment ago."""
+        return self._folders.without_scans()
+
+    def add(self, hospital_id: str, names: Mapping[str, str]) -> None:
+        """A new hospital. Raises as `HospitalFolders.add`."""
+        self._folders.add(hospital_id, names)
+
     def name(self, hospital_id: str, locale: str) -> str:
         """Display name; one is made from the id where none is written down. ``locale`` is en or zh."""
         return self._folders.name(hospital_id, locale)
 
     def cards(self, hospital_ids: Collection[str] | None, locale: str) -> list[dict[str, Any]]:
         """What ``GET /api/hospitals`` answers, for these hospitals (None: all), in the order of their ids."""
-        newest = next(iter(self._runs.all()), None)
+        newest = self._runs.newest()
         wanted = [known for known in self.ids() if hospital_ids is None or known in hospital_ids]
         return [self._card(hospital_id, locale, newest) for hospital_id in wanted]
 

@@ -28,7 +28,8 @@ from fedlung.federation.weights import Weights
 from fedlung.imaging.hospital_folder import hospital_folders
 from fedlung.stores.run_arguments import chosen_hospitals, parse_run_arguments, run_options, settle_scans, to_config
 from fedlung.stores.run_recorder import RunRecorder
-from fedlung.stores.runs import RunFolder, find_run, new_run_id
+from fedlung.stores.run_thresholds import threshold_metadata
+from fedlung.stores.runs import RunFolder, find_run
 from fedlung.web.training.launching import OnEvent
 from fedlung.web.training.request import RunRequest
 from fedlung.web.training.run_json import ASKED
@@ -106,12 +107,17 @@ class LocalLauncher:
 
     def begin(self, request: RunRequest, started_by: str, on_event: OnEvent) -> LocalRun:
         """Make the folder of a new run. Raises WrongArgument."""
-        run_id, runs = new_run_id(), self._data / "runs"
-        arguments = self._arguments(request, runs / run_id / MODEL)
+        runs = self._data / "runs"
+        arguments = self._arguments(request)
         hospitals = chosen_hospitals(hospital_folders(self._data), arguments)
         run_options(arguments).check_hospitals([folder.name for folder in hospitals])
-        config = {"arguments": to_config(arguments), "started_by": started_by, "request": request.model_dump()}
-        folder = RunFolder.create(runs, run_id, {"version": __version__, **config})
+        config = {"version": __version__, "started_by": started_by, "request": request.model_dump()}
+
+        def config_of(run_id: str) -> dict[str, Any]:
+            arguments.out = runs / run_id / MODEL
+            return {**config, "arguments": to_config(arguments)}
+
+        folder = RunFolder.create_new(runs, config_of)
         return LocalRun(self._engine, folder, arguments, on_event)
 
     def resume(self, run_id: str, on_event: OnEvent) -> LocalRun:
@@ -125,13 +131,13 @@ class LocalLauncher:
             raise BadRunFolder(f"run {run_id} cannot be resumed: {error}") from None
         return LocalRun(self._engine, RunFolder.open(find_run(runs, run_id)), arguments, on_event)
 
-    def _arguments(self, request: RunRequest, out: Path) -> argparse.Namespace:
+    def _arguments(self, request: RunRequest) -> argparse.Namespace:
         arguments = self._engine.parser().parse_args([])
         values = {argument: getattr(request, name) for name, argument in ASKED.items()}
         values["hospitals"] = None if request.hospitals is None else sorted(request.hospitals)
         values["strategy_option"] = [[name, value] for name, value in sorted(request.strategy_options.items())]
         count = len(request.hospitals or hospital_folders(self._data))
-        values |= {"concurrent": min(count, self._threads), "threads": self._threads, "out": out, "data": self._data}
+        values |= {"concurrent": min(count, self._threads), "threads": self._threads, "data": self._data}
         vars(arguments).update(values, runs=self._data / "runs", cache=self._data / "cache")
         return arguments
 
@@ -249,12 +255,13 @@ class LocalRun:
 
     def _save(self, state: ServerState) -> Path | None:
         """The model as a file of its own; who downloads it must not learn from it who else took part."""
-        if state.round == 0:
-            return None
+        if state.round != (self._folder.last_complete_round() or {}).get("round", 0) or state.round == 0:
+            return None  # stopped on its way back past a damaged checkpoint: its card would be of a later round
         path = self._folder.path / MODEL
         scans = self._folder.config.get("scans") or {}
         metadata = {"run_id": self.run_id, "round": state.round, "rounds": self._arguments.rounds}
         metadata |= {"strategy": self._arguments.strategy, "num_hospitals": len(scans), "version": __version__}
+        metadata |= threshold_metadata(self._folder.rounds(), state.round)
         self._engine.save_model(path, state.weights, metadata)
         return path
 

@@ -11,6 +11,7 @@ from flask_babel import gettext
 from fedlung import __version__
 from fedlung.stores.model_registry import ModelEntry, Promotion
 from fedlung.stores.run_listing import RunRecord
+from fedlung.web.model_words import card_words, with_words
 from fedlung.web.training.run_json import config_json, validation_mean
 
 Json = dict[str, Any]
@@ -41,6 +42,7 @@ def card_of(record: RunRecord) -> Json:
         "metrics": {
             "training": dict(last.get("metrics", {})),
             "validation_mean": validation_mean(last),
+            "validation_pooled": dict(last.get("validation_pooled") or {}),
             "validation": {name: dict(found) for name, found in validation.items()},
         },
         "config": config,
@@ -55,7 +57,7 @@ def model_json(entry: ModelEntry, *, intact: bool, promotion: Promotion | None, 
     card = card_for(entry, own)
     return {
         "id": entry.model_id,
-        "name": card.get("name") or _made_name(entry),
+        "name": card_words(str(card.get("name") or "")) or _made_name(entry),
         "created": card.get("created"),
         "run_id": card.get("run_id"),
         "round": card.get("round"),
@@ -70,7 +72,7 @@ def model_json(entry: ModelEntry, *, intact: bool, promotion: Promotion | None, 
         "promoted_time": promotion.time if promotion else None,
         "built_in": entry.is_built_in,
         "intact": intact,
-        "card": card,
+        "card": with_words(card),
     }
 
 
@@ -84,7 +86,7 @@ def card_for(entry: ModelEntry, own: str | None) -> Json:
     card = {name: entry.card[name] for name in (*SHARED, *SHARED_TOO) if name in entry.card}
     card["config"] = {name: value for name, value in (card.get("config") or {}).items() if name != "hospitals"}
     metrics = entry.card.get("metrics") or {}
-    shown = {name: metrics[name] for name in ("training", "validation_mean") if name in metrics}
+    shown = {name: metrics[name] for name in ("training", "validation_mean", "validation_pooled") if name in metrics}
     card["metrics"] = {**shown, "validation": _own(metrics.get("validation"), own)}
     return {**card, "hospitals": _own(entry.card.get("hospitals"), own)}
 

@@ -55,9 +55,14 @@ _WRONG = lazy_gettext("This value is not right.")
 
 
 def parse_request(
-    payload: Mapping[str, Any], known_hospitals: Collection[str], not_ready: Collection[str] = ()
+    payload: Mapping[str, Any],
+    known_hospitals: Collection[str],
+    not_ready: Collection[str] = (),
+    empty: Collection[str] = (),
 ) -> RunRequest:
-    """The request in ``payload``; where it asks for all hospitals, those in ``not_ready`` are left out.
+    """The request in ``payload``.
+
+    Where it asks for all hospitals, those in ``not_ready`` are left out, and those in ``empty`` unless all are.
 
     Raises:
         InvalidInput: with a sentence for every field that is wrong.
@@ -67,8 +72,9 @@ def parse_request(
     except ValidationError as error:
         raise InvalidInput(fields=wrong_fields(error)) from None
     fields = wrong_options(request.strategy, request.strategy_options)
-    if request.hospitals is None and not_ready:
-        request = request.model_copy(update={"hospitals": sorted(set(known_hospitals) - set(not_ready))})
+    if request.hospitals is None and (not_ready or empty):
+        able = set(known_hospitals) - set(not_ready)
+        request = request.model_copy(update={"hospitals": sorted(able - set(empty) or able)})
     wanted = known_hospitals if request.hospitals is None else request.hospitals
     if unknown := sorted(set(wanted) - set(known_hospitals)):
         fields["hospitals"] = gettext("There is no hospital %(name)s.", name=f"{unknown[0]:.64}")

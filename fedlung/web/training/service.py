@@ -137,17 +137,16 @@ class RunService:
 
     def all(self, viewer: User) -> list[dict[str, Any]]:
         """Every run without its rounds, the newest first."""
-        models = self._models_of_runs()
         with self._lock:
-            found = [run_json(run, self._live(run.run_id), models.get(run.run_id)) for run in self.listing.all()]
+            records = self.listing.all()
+            models = self._models_of_runs()
+            found = [run_json(record, self._live(record.run_id), models.get(record.run_id)) for record in records]
         return [_as_seen(run, viewer) for run in found]
 
     def get(self, run_id: str, viewer: User) -> dict[str, Any]:
         """Raises NotFound."""
-        models = self._models_of_runs()
         with self._lock:
-            run = full_run_json(self.listing.get(run_id), self._live(run_id), models.get(run_id))
-        return _as_seen(run, viewer)
+            return self._shown(self.listing.get(run_id), viewer)
 
     def folder(self, run_id: str) -> Path:
         """Raises NotFound."""
@@ -157,10 +156,8 @@ class RunService:
         """The active run, else the newest, as ``viewer`` may see it."""
         with self._lock:
             active = self._active
-            if active is not None:
-                return self.get(active.live.run_id, viewer)
-        newest = next(iter(self.listing.all()), None)
-        return None if newest is None else self.get(newest.run_id, viewer)
+            record = self.listing.newest() if active is None else self.listing.get(active.live.run_id)
+            return None if record is None else self._shown(record, viewer)
 
     # --- the thread of a run ---------------------------------------------------------------------------
 
@@ -256,6 +253,11 @@ class RunService:
         live = LiveRun(run_id, record.round, record.rounds, self._clock)
         live.left_out.update(record.left_out)
         return self._lead(handle, live)
+
+    def _shown(self, record: RunRecord, viewer: User) -> dict[str, Any]:
+        """Under the lock: were the models looked up before it, a run could have ended since and seem to have none."""
+        model_id = self._models_of_runs().get(record.run_id)
+        return _as_seen(full_run_json(record, self._live(record.run_id), model_id), viewer)
 
     def _live(self, run_id: str) -> LiveRun | None:
         return self._active.live if self._active is not None and self._active.live.run_id == run_id else None

@@ -85,10 +85,19 @@ def wrong_options(strategy: str, options: Mapping[str, float]) -> dict[str, str]
         if name not in known:
             wrong[f"strategy_options.{name:.40}"] = gettext("This strategy has no such option.")
         elif not OPTIONS[name].holds(value):
-            option = OPTIONS[name]
-            sentence = gettext("Must be from %(low)s to %(high)s.", low=f"{option.low:g}", high=f"{option.high:g}")
-            wrong[f"strategy_options.{name}"] = sentence
+            wrong[f"strategy_options.{name}"] = _range_words(OPTIONS[name], value)
     return wrong
+
+
+def _range_words(option: Option, value: float) -> str:
+    """A border that is left out is not named as if it were allowed."""
+    low, high = f"{option.low:g}", f"{option.high:g}"
+    sentence: str = gettext("Must be from %(low)s to %(high)s.", low=low, high=high)
+    if option.open_low and value <= option.low:
+        sentence = gettext("Must be more than %(gt)s.", gt=low)
+    elif option.open_high and value >= option.high:
+        sentence = gettext("Must be less than %(lt)s.", lt=high)
+    return sentence
 
 
 def _form(name: str, default: Any) -> dict[str, Any]:

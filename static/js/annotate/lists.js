@@ -57,6 +57,20 @@ export class FindingList {
     this.empty.remove();
     this.rows.show(findings);
     if (!findings.length) fill(this.place, this.empty);
+    this.#bringIntoView(findings.find(({ isChosen }) => isChosen)?.id);
+  }
+
+  #chosen = undefined;
+
+  /** A mark that was just made or chosen in the picture may be far down in the list. Only the list scrolls, not the page. */
+  #bringIntoView(id) {
+    if (id === this.#chosen) return;
+    this.#chosen = id;
+    const row = this.rows.rows.get(id);
+    if (!row) return;
+    const [list, own] = [this.place.getBoundingClientRect(), row.getBoundingClientRect()];
+    if (own.bottom > list.bottom) this.place.scrollTop += own.bottom - list.bottom;
+    else if (own.top < list.top) this.place.scrollTop -= list.top - own.top;
   }
 }
 

@@ -93,6 +93,7 @@ function factsOf(row) {
     [t("predict.type"), isMeasured && candidate.attenuation_text ? candidate.attenuation_text : t("predict.not_known"), "chosen-type"],
     [t("predict.category"), [h("strong", {}, t("predict.category_value", { value })), " ", h("span.small.muted", {}, t("predict.category_rule"))], "chosen-category"],
   ];
+  if (isMeasured) found.unshift([t("predict.diameter"), [t("predict.diameter_value", { diameter: oneDigit(row.diameter_mm) }), h("br"), h("span.small.muted", {}, candidate.diameter_text)], "chosen-accuracy"]);
   if (signature) found.push([t("predict.last_change"), t("predict.by_when", { author: signature.author, when: dateTime(signature.time) }), "chosen-author"]);
   return found;
 }

@@ -46,6 +46,7 @@ export class Comparison {
 
   async #compare() {
     const option = byId("prior").selectedOptions[0];
+    let refusal = "";
     fill(byId("comparison"));
     const compared = await attempt(byId("compare"), async () => {
       byId("prior-words").textContent = t("predict.comparing");
@@ -54,11 +55,12 @@ export class Comparison {
       option.value = prior;
       const path = `${predictionPath(this.#prediction, "/comparison")}?prior=${encodeURIComponent(prior)}&threshold=${this.#page.threshold()}`;
       return api.get(path).catch((error) => {
-        throw new Error(error.fields?.prior ?? error.message); // why these two cannot be compared
+        refusal = error.fields?.prior ?? error.message; // why these two cannot be compared
+        throw new Error(refusal);
       });
     });
-    byId("prior-words").textContent = compared ? this.#words(compared) : t("predict.prior_help");
-    if (compared) fill(byId("comparison"), this.#table(compared));
+    byId("prior-words").textContent = compared ? this.#words(compared) : refusal || t("predict.prior_help");
+    if (compared) fill(byId("comparison"), doubts(compared), this.#table(compared));
   }
 
   /** The prior scan has to be read by the model, too. */
@@ -69,19 +71,20 @@ export class Comparison {
     return ended.id;
   }
 
-  #words({ days, same_patient: isSame, alignment }) {
+  #words({ days, same_patient: isSame, same_model: isSameModel, alignment }) {
     return [
       isSame ? t("predict.same_patient") : t("predict.patient_unknown"),
       days === null ? t("predict.days_unknown") : tn("predict.days", days),
       t("predict.alignment", { shift: number(Math.hypot(...alignment.shift_xyz_mm), 1), angle: number(alignment.rotation_degrees, 1), correlation: number(alignment.correlation, 2) }),
-    ].join(" ");
+      isSameModel ? "" : t("predict.other_model"),
+    ].filter(Boolean).join(" ");
   }
 
-  #table({ pairs, new: fresh, gone }) {
+  #table({ pairs, new: fresh, gone, alignment }) {
     const rows = [
       ...pairs.map((pair) => this.#row(pair.now, pair.prior, changeWords(pair), pair.doubling_time_days)),
-      ...fresh.map((seen) => this.#row(seen, null, [icon("circle-plus"), " ", t("predict.is_new"), " · ", t("predict.category_new", { value: seen.category.value })], null)),
-      ...gone.map((seen) => this.#row(null, seen, [icon("circle-question"), " ", t("predict.is_gone")], null)),
+      ...fresh.map((seen) => this.#row(seen, null, newWords(seen, alignment.is_doubtful), null)),
+      ...gone.map((seen) => this.#row(null, seen, [icon("circle-question"), " ", seen.unreported ? unreportedWords("predict.is_unreported", seen) : t("predict.is_gone")], null)),
     ];
     if (!rows.length) return h("div.card-body", {}, h("p.muted", {}, t("predict.nothing_compared")));
     const heads = ["mark", "now", "prior", "change", "doubling"].map((column) => h("th", { scope: "col" }, t(`predict.compare_${column}`)));
@@ -95,7 +98,7 @@ export class Comparison {
       "tr",
       {},
       h("th", { scope: "row" }, h("button.link-button", { type: "button", onClick: () => this.#page.goTo(seen.center_xyz_mm) }, label)),
-      ...[now, prior].map((one) => h("td.nowrap", {}, one ? t("predict.size", { diameter: oneDigit(one.diameter_mm), volume: number(one.volume_mm3) }) : "–")),
+      ...[now, prior].map((one) => h("td", {}, one ? t("predict.size", { diameter: oneDigit(one.diameter_mm), volume: number(one.volume_mm3) }) : "–")),
       h("td", {}, change),
       h("td.nowrap", {}, doubling === null ? "–" : tn("predict.days_long", doubling)),
     );
@@ -106,6 +109,20 @@ function changeWords({ diameter_change_mm: diameter, volume_change_percent: volu
   const words = t("predict.changed_by", { diameter: signed(diameter, 1), volume: signed(volume, 0) });
   return hasGrown ? [icon("arrow-trend-up"), " ", words, " · ", h("strong", {}, t("predict.has_grown"))] : words;
 }
+
+/** Where the scans do not fit each other, that stands above everything. */
+function doubts({ alignment }) {
+  if (!alignment.is_doubtful) return false;
+  return h("div.card-body", {}, h("div.alert.alert-warn", { role: "alert", "data-testid": "comparison-doubtful" }, icon("triangle-exclamation"), h("p", {}, t("predict.alignment_doubtful"))));
+}
+
+function newWords(seen, isDoubtful) {
+  if (seen.unreported) return [icon("circle-question"), " ", unreportedWords("predict.was_unreported", seen)];
+  if (isDoubtful) return [icon("circle-question"), " ", t("predict.only_now")];
+  return [icon("circle-plus"), " ", t("predict.is_new"), " · ", t("predict.category_new", { value: seen.category.value })];
+}
+
+const unreportedWords = (key, { unreported }) => t(key, { diameter: oneDigit(unreported.diameter_mm) });
 
 function signed(value, digits) {
   return new Intl.NumberFormat(locale, { signDisplay: "exceptZero", maximumFractionDigits: digits }).format(value);

@@ -1,6 +1,7 @@
 /* Files to take away: written by the server from the marks as they are saved, so what is not saved yet is saved first. */
 
-import { byId, fill, h, icon } from "../dom.js";
+import { api } from "../api.js";
+import { byId, download, fill, h, icon } from "../dom.js";
 import { t } from "../i18n.js";
 import { attempt } from "../toasts.js";
 import { predictionPath } from "./following.js";
@@ -16,7 +17,7 @@ const FORMATS = [
 export class Exports {
   /**
    * @param {string} predictionId
-   * @param {{threshold: () => number, isClean: () => boolean, flush: () => Promise<void>}} page
+   * @param {{threshold: () => number, flush: () => Promise<void>}} page
    */
   constructor(predictionId, page) {
     this.predictionId = predictionId;
@@ -32,11 +33,14 @@ export class Exports {
   #link({ id, action, sign, name }) {
     const link = h("a.button.button-small", { href: predictionPath(this.predictionId, action), download: "", "data-testid": `export-${id}`, "aria-label": t("predict.export_as", { format: name }) }, icon(sign), name);
     link.addEventListener("click", async (event) => {
-      link.href = `${predictionPath(this.predictionId, action)}?threshold=${this.page.threshold()}`;
-      if (this.page.isClean()) return;
-      event.preventDefault();
-      const isSaved = await attempt(null, () => this.page.flush().then(() => true));
-      if (isSaved) h("a", { href: link.href, download: "" }).click();
+      event.preventDefault(); // the server may refuse, and a download that breaks off says nothing
+      link.setAttribute("aria-busy", "true");
+      await attempt(null, async () => {
+        await this.page.flush();
+        const { blob, name: file } = await api.file(`${link.href}?threshold=${this.page.threshold()}`);
+        download(file, blob);
+      });
+      link.removeAttribute("aria-busy");
     });
     return link;
   }

@@ -17,9 +17,9 @@ export class Saver {
 
   /**
    * @param {string} predictionId
-   * @param {{onMerge: (state: any, theyChanged: number, author: string) => void, onSaved: (marks: any) => void,
-   *   onWord: (word: "saved" | "saving" | "unsaved", message?: string) => void}} hooks `onMerge`: the page's state has to
-   *   become this one; `onSaved`: the answer of the server
+   * @param {{onMerge: (merge: (state: any) => any, theyChanged: number, author: string) => void,
+   *   onSaved: (marks: any) => void, onWord: (word: "saved" | "saving" | "unsaved", message?: string) => void}} hooks
+   *   `onMerge`: every state of the page has to go through `merge`; `onSaved`: the answer of the server
    */
   constructor(predictionId, hooks) {
     this.#path = `/api/predictions/${encodeURIComponent(predictionId)}/marks`;
@@ -42,11 +42,12 @@ export class Saver {
   /** What the server has: at first, and after a conflict. */
   take(marks) {
     const theirs = stateOf(marks);
-    const { state, theyChanged } = rebased(this.#saved, this.#wanted, theirs);
+    const before = this.#saved;
+    const { theyChanged } = rebased(before, this.#wanted, theirs);
     this.#saved = theirs;
     this.#version = marks.version;
     this.#hooks.onSaved(marks);
-    this.#hooks.onMerge(state, theyChanged, marks.author);
+    this.#hooks.onMerge((mine) => rebased(before, mine, theirs).state, theyChanged, marks.author);
   }
 
   /** The page's marks are these now. */

@@ -53,15 +53,18 @@ function pair(header, entries, data) {
   if (named === "LOCAL") return single("metaimage", header);
   if (!named) return single("metaimage", header, { key: "upload.no_data_file", values: {} });
   const there = entries.filter((entry) => folderOf(entry) === folderOf(header));
-  const found = there.find((entry) => nameOf(entry) === named) ?? there.find((entry) => nameOf(entry).toLowerCase() === named.toLowerCase());
+  const found = there.find((entry) => nameOf(entry) === named) ?? there.find((entry) => alike(nameOf(entry)) === alike(named));
   if (!found) return single("metaimage", header, { key: "upload.data_missing", values: { file: named } });
   data.delete(found.path);
   return { ...single("metaimage", header), entries: [header, found] };
 }
 
+/** Computers differ in case and in how they compose accents, and header and names may come from two. */
+const alike = (name) => name.normalize("NFC").toLowerCase();
+
 /** What `ElementDataFile` of a MetaImage header says; null where it says nothing. */
 export function dataFileOf(head) {
-  const text = new TextDecoder("latin1").decode(head.subarray(0, 8192));
+  const text = new TextDecoder().decode(head.subarray(0, 8192));
   return /^ElementDataFile[ \t]*=[ \t]*(\S.*?)[ \t]*\r?$/m.exec(text)?.[1] ?? null;
 }
 

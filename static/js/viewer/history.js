@@ -55,6 +55,15 @@ export class History {
     this.#become(state);
   }
 
+  /**
+   * What came from outside is in every state, so that no step back takes it away.
+   * @param {(state: any) => any} change
+   */
+  rebase(change) {
+    for (const step of [...this.#past, ...this.#future]) step.state = change(step.state);
+    this.#become(change(this.#now));
+  }
+
   /** Begin anew: there is nothing to undo. */
   reset(state) {
     this.#past = [];

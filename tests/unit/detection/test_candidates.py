@@ -191,3 +191,16 @@ def test_a_map_full_of_equal_large_marks_is_read_in_reasonable_time():
     started = process_time()
     assert len(find_candidates(maps, _scan())) < 20
     assert process_time() - started < 0.5
+
+
+def test_what_is_drawn_has_the_volume_that_is_said_where_the_mask_goes_on():
+    # A slab through the whole scan: its middle lies elsewhere than the peak, and the equivalent ball is larger.
+    mask = np.zeros(VOXELS, dtype=np.float32)
+    mask[:, 20:28, 18:] = 1.0
+    maps = replace(_maps({(12, 12, 11): 0.8}, diameter_mm=12.0), mask=mask)
+    (found,) = find_candidates(maps, _scan())
+    assert found.measured
+    assert found.diameter_mm > 1.1 * 12.0
+    component, _ = found.outline(mask, _scan().geometry)
+    assert component is not None
+    assert component.sum() == found.volume_mm3

@@ -37,7 +37,7 @@ def test_a_doubled_volume_has_doubled_in_the_days_between() -> None:
     assert pair.doubling_time_days(None) is None
 
 
-@pytest.mark.parametrize("diameter_mm", [6.0, 5.0])
+@pytest.mark.parametrize("diameter_mm", [6.0, 5.0, 6.9])
 def test_what_did_not_grow_has_no_doubling_time(diameter_mm: float) -> None:
     pair = Pair(seen("a", diameter_mm=diameter_mm), seen("p"), 0.0)
     assert pair.doubling_time_days(100) is None

@@ -78,6 +78,12 @@ def test_missing_lungs_are_said_with_their_reason(prediction: Prediction) -> Non
     assert warning["values"] == {"reason": "no lungs were found"}
 
 
+def test_lungs_that_go_on_outside_the_scan_are_said(prediction: Prediction) -> None:
+    search = prediction.scan.search_zyx[prediction.scan.search_zyx.shape[0] // 2 :]
+    part = replace(prediction, scan=replace(prediction.scan, search_zyx=search))
+    assert [found["code"] for found in quality_warnings(part) if "cut" in found["code"]] == ["lungs_cut_below"]
+
+
 def test_uncertainty_is_largest_where_the_marks_are_half_sure() -> None:
     assert uncertainty([]) == 0.0
     assert uncertainty([0.5] * 9) == 1.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fedlung.detection.measure import REACH, TRUSTED_RATIO, component_at, measure
+from fedlung.detection.measure import REACH, SMALL_MM, TRUSTED_OF_SMALL, TRUSTED_RATIO, component_at, measure
 from fedlung.detection.targets import SMALLEST_DRAWN_DIAMETER
 
 SHAPE = (48, 44, 40)
@@ -66,6 +66,22 @@ def test_a_mask_of_quite_another_size_is_not_believed(true_diameter):
     assert not measured
     np.testing.assert_array_equal(center, CENTER + 0.5)
     assert diameter_mm == 10.0
+
+
+@pytest.mark.parametrize(
+    ("size_mm", "share", "is_believed"),
+    [
+        (SMALL_MM * 0.8, TRUSTED_OF_SMALL * 0.9, False),
+        (SMALL_MM * 0.8, TRUSTED_OF_SMALL * 1.1, True),
+        (SMALL_MM * 1.6, TRUSTED_OF_SMALL * 0.9, True),
+    ],
+)
+def test_a_mask_of_less_than_half_of_a_small_nodule_is_not_believed(size_mm, share, is_believed):
+    # 4 mm of a nodule of 5.8 mm are not what decides about its follow-up.
+    _, diameter_mm, volume_mm3, measured = measure(_ball(CENTER, size_mm * share), CENTER, size_mm)
+    assert measured == is_believed
+    assert diameter_mm == pytest.approx(size_mm * (share if is_believed else 1.0), rel=0.05)
+    assert volume_mm3 == pytest.approx(_volume(diameter_mm))
 
 
 def test_a_mask_that_is_everything_is_not_believed():

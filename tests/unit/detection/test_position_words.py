@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fedlung.detection.position import LungMap, Position
+from fedlung.detection.position import LungMap, Position, cut_ends
 from fedlung.imaging.geometry import Geometry
 from fedlung.imaging.preprocessing import PreparedScan, prepare
 from tests.fake_reader import LUNG_RADII_ZYX_MM, LUNGS_XYZ_MM, chest
@@ -55,6 +55,17 @@ def test_a_large_nodule_reaches_the_pleura_from_farther_away(lungs: LungMap) -> 
 
 def test_without_lungs_nothing_is_said(scan: PreparedScan) -> None:
     assert LungMap.of(replace(scan, warnings=("no lungs",))).position((55.0, 0.0, 0.0), 6.0) == Position()
+
+
+@pytest.mark.parametrize("is_upper", [True, False])
+def test_of_a_part_of_the_lungs_no_third_is_told_and_its_end_is_no_pleura(scan: PreparedScan, is_upper: bool) -> None:
+    whole = scan.search_zyx
+    middle = whole.shape[0] // 2
+    part = whole[middle:] if is_upper else whole[:middle]
+    assert (cut_ends(whole), cut_ends(part)) == ((False, False), (is_upper, not is_upper))
+    map_of_part = LungMap(part, scan.geometry.crop((2 * middle if is_upper else 0, 0, 0), scan.hu_zyx.shape))
+    x, y, z = (LEFT_LUNG + np.array([0, 0, 5 if is_upper else -5])).tolist()
+    assert map_of_part.position((x, y, z), 6.0) == Position("left", "unknown", "inside")
 
 
 def test_one_lung_has_no_sides() -> None:

@@ -88,6 +88,7 @@ def test_dilation_reaches_as_many_millimetres_on_every_axis():
     assert not dilate(np.zeros_like(mask), (1.0, 1.0, 1.0), 3.0).any()
 
 
+@pytest.mark.slow
 def test_all_real_nodules_lie_in_the_lungs(real_ct: Path):
     findings = read_findings(real_ct / "luna16_csv" / "annotations.csv")
     found = 0

@@ -148,7 +148,18 @@ def test_local_pixels_begin_after_the_line(name: str) -> None:
     assert content[header.header_bytes :] == b"\x00\x01\nDimSize = 9"
 
 
-@pytest.mark.parametrize("name", ["1.3.6.1.4.raw", "scan-1_b.zraw", "病人 (2).raw", "Müller.RAW", "a..b.raw"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "1.3.6.1.4.raw",
+        "scan-1_b.zraw",
+        "病人 (2).raw",
+        "病人\uff08随访\uff09.raw",
+        "CT [3], b.raw",
+        "Müller.RAW",
+        "a..b.raw",
+    ],
+)
 def test_plain_file_names(name: str) -> None:
     assert parse_header(changed("ElementDataFile", name)).pixel_file == name
 

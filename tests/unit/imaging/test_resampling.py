@@ -69,6 +69,7 @@ def test_resampling_agrees_with_simpleitk(spacing_zyx_mm):
     assert np.abs(resampled - expected)[inside].max() <= 0.5 + 1e-3  # ours is rounded to whole HU
 
 
+@pytest.mark.slow
 def test_resampling_agrees_with_simpleitk_on_a_real_scan(real_ct: Path):
     path = next((real_ct / "scans" / "LIDC-IDRI-0005").glob("*.mhd"))
     volume = read_metaimage(path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from fedlung.errors import BadScan, Conflict, FedLungError
 from fedlung.imaging.geometry import Geometry
 from fedlung.reports import dicom_export
-from fedlung.reports.dicom_export import DIAMETER, VOLUME, to_seg, to_sr
+from fedlung.reports.dicom_export import DIAMETER, MOST_SEGMENTS, VOLUME, to_seg, to_sr
 from fedlung.reports.dicom_source import DicomSource, read_source
 from fedlung.reports.label_volume import label_volume
 from fedlung.reports.marked_scan import RESEARCH_USE, MarkedScan
@@ -137,6 +138,18 @@ def test_nothing_reported_is_no_empty_object(found: Any, source: DicomSource) ->
     for write in (to_seg, to_sr):
         with pytest.raises(Conflict, match="nothing to write"):
             write(nothing, source, found[1])
+
+
+def test_more_marks_than_dicom_holds_are_refused_in_words(found: Any, scan: MarkedScan, source: DicomSource) -> None:
+    many = replace(scan, marks=scan.reported[:1] * (MOST_SEGMENTS + 1))
+    for write in (to_seg, to_sr):
+        with pytest.raises(Conflict, match="at most 255"):
+            write(many, source, found[1])
+
+
+def test_segments_are_called_as_the_marks_on_the_page(seg: bytes) -> None:
+    labels = [str(item.SegmentLabel) for item in pydicom.dcmread(io.BytesIO(seg)).SegmentSequence]
+    assert labels == ["Nodule 1", "Nodule R1"]
 
 
 def test_what_reads_back_wrong_is_not_given_away(

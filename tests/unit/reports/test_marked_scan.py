@@ -46,6 +46,7 @@ def test_accepted_and_added_ones_are_reported_rejected_and_weak_ones_not(scan: M
     assert [item.mark.id for item in scan.reported] == ["m1", "r1"]
     assert [item.mark.id for item in scan.marks if not item.is_reported] == ["m2", "m3"]
     assert [item.number for item in scan.marks] == [1, 2, 3, 4]
+    assert [item.name for item in scan.marks] == ["1", "R1", "2", "3"]  # as on the page, whatever was judged
 
 
 def test_a_lower_threshold_reports_what_nobody_rejected(content: dict[str, Any], version: MarkVersion) -> None:

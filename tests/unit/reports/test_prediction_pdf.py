@@ -85,5 +85,17 @@ def test_a_report_without_marks_says_its_sentence(scan: MarkedScan) -> None:
     assert "the first" not in text
 
 
+@pytest.mark.parametrize("comment", ["W" * 1000, "结" * 1000, "three words and " * 62])
+def test_the_longest_comment_of_each_mark_is_printed(scan: MarkedScan, comment: str) -> None:
+    rows = [[str(number), *["-"] * 8, comment] for number in range(1, 31)]
+    text = latin_text(to_pdf(replace(scan, marks=()), replace(WORDS, rows=rows, captions=[]), {}))
+    assert text.count("comment:") == len(rows)
+    assert text.count("W") >= comment.count("W") * len(rows)
+
+
 def test_what_nobody_can_see_is_not_printed() -> None:
     assert plain("a\x00b\u202ec\ud800d") == "a b c d"
+
+
+def test_what_the_fonts_lack_is_a_box_and_never_another_character() -> None:
+    assert plain("结节 ½ Ω ж → \U0001f600\u0e01") == "结节 ½ Ω ж → □□"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import random
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 
 from fedlung.errors import BadRunFolder, WrongArgument
 from fedlung.events import Notice, RoundFinished
+from fedlung.stores import runs
 from fedlung.stores.atomic_files import append_line
 from fedlung.stores.runs import RunFolder, find_run, new_run_id, read_config, read_events, read_rounds
 
@@ -40,10 +43,23 @@ def test_a_run_is_never_made_twice(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["run-1"]
 
 
-def test_ids_sort_by_time_and_differ() -> None:
-    ids = [new_run_id() for _ in range(50)]
-    assert len(set(ids)) == 50
-    assert ids[0].startswith(f"{datetime.now(UTC):%Y%m%d}")
+def test_ids_sort_by_time() -> None:
+    before, run_id, after = datetime.now(UTC), new_run_id(), datetime.now(UTC)
+    assert f"{before:%Y%m%d-%H%M%S}" <= run_id.rpartition("-")[0] <= f"{after:%Y%m%d-%H%M%S}"
+
+
+def test_a_new_run_gets_an_id_that_is_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More runs are made at once than there are tries without a clash."""
+    ids = [f"run-{number:02}" for number in range(16)]
+    monkeypatch.setattr(runs, "new_run_id", lambda: random.choice(ids))
+
+    def make(_: int) -> str:
+        with RunFolder.create_new(tmp_path, lambda run_id: {"out": run_id}) as run:
+            assert run.config["out"] == run.config["run_id"] == run.run_id
+            return run.run_id
+
+    with ThreadPoolExecutor(8) as threads:
+        assert sorted(threads.map(make, ids)) == sorted(path.name for path in tmp_path.iterdir()) == ids
 
 
 def test_events_are_numbered_on_after_reopening(tmp_path: Path) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import threading
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +96,81 @@ def test_a_change_on_disk_is_seen(tmp_path: Path) -> None:
         for number in (1, 2, 3):
             add_round(run, number)
             assert listing.get("run-1").round == number
+
+
+def test_the_newest_is_the_first_of_all_whatever_happens(tmp_path: Path) -> None:
+    listing = RunListing(tmp_path)
+
+    def newest() -> str | None:
+        every = listing.all()
+        found = listing.newest()
+        assert found == (every[0] if every else None)
+        return None if found is None else f"{found.run_id} {found.state} {found.round}"
+
+    assert newest() is None
+    for run_id, created in (("a", "2026-01-02"), ("b", "2026-01-03"), ("c", "2026-01-01")):
+        make(tmp_path, run_id, created=created).close()
+    assert newest() == "b stopped 0"
+    with RunFolder.open(tmp_path / "b") as run:
+        add_round(run, 1)
+        tell(run, "running", 1)
+        assert newest() == "b running 1"
+    with RunFolder.open(tmp_path / "c") as older:
+        tell(older, "finished", 0)
+        older.add_to_config({"created": "2026-01-04"})
+    assert newest() == "c finished 0"
+    (tmp_path / "c" / "rounds.jsonl").write_text('{"loss": 1}\n')
+    assert newest() == "c failed 0"  # damaged, and as old as before
+    shutil.rmtree(tmp_path / "c")
+    assert newest() == "b stopped 1"
+
+
+def test_a_run_that_does_not_say_when_it_was_made_is_as_old_as_its_config(tmp_path: Path) -> None:
+    for run_id, seconds in (("old", 1_000), ("new", 2_000)):
+        (tmp_path / run_id).mkdir()
+        (tmp_path / run_id / "config.json").write_text("{}")
+        os.utime(tmp_path / run_id / "config.json", (seconds, seconds))
+    listing = RunListing(tmp_path)
+    listing.set_note("old", "a second look", "admin")
+    assert [record.run_id for record in listing.all()] == ["new", "old"]
+
+
+def test_what_is_known_of_a_run_goes_with_its_folder(tmp_path: Path) -> None:
+    listing = RunListing(tmp_path)
+    with make(tmp_path, "run-1") as run:
+        tell(run, "finished", 0)
+    known = weakref.ref(listing.get("run-1"))
+    assert known() is listing.newest()
+    shutil.rmtree(tmp_path / "run-1")
+    assert listing.newest() is None
+    assert known() is None
+
+
+def test_many_look_while_runs_come_and_grow(tmp_path: Path) -> None:
+    listing = RunListing(tmp_path)
+    over = threading.Event()
+    rounds_seen: list[list[int]] = [[], []]
+
+    def look(seen: list[int]) -> None:
+        while not over.is_set():
+            listing.all()
+            newest = listing.newest()
+            seen.append(newest.round if newest is not None else 0)
+
+    watchers = [threading.Thread(target=look, args=(seen,)) for seen in rounds_seen]
+    for watcher in watchers:
+        watcher.start()
+    try:
+        with make(tmp_path, "run-1") as run:
+            for number in range(1, 21):
+                make(tmp_path, f"older-{number}", created="2025-01-01").close()
+                add_round(run, number)
+    finally:
+        over.set()
+        for watcher in watchers:
+            watcher.join()
+    assert all(seen == sorted(seen) for seen in rounds_seen)
+    assert (listing.get("run-1").round, len(listing.all())) == (20, 21)
 
 
 def test_hospitals_that_were_left_out_and_came_back(tmp_path: Path) -> None:

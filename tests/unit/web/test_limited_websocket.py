@@ -24,7 +24,10 @@ HANDSHAKE = {
 }
 
 
-@pytest.mark.parametrize("farewell", [b"", bytes(FrameProtocol(client=True, extensions=[]).close())], ids=["none", "close frame"])
+CLOSE_FRAME = bytes(FrameProtocol(client=True, extensions=[]).close())
+
+
+@pytest.mark.parametrize("farewell", [b"", CLOSE_FRAME], ids=["none", "close frame"])
 def test_closing_after_the_reading_thread_has_ended_the_connection(farewell: bytes) -> None:
     ours, theirs = socket.socketpair()
     theirs.settimeout(10)

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +15,15 @@ import pytest
 
 from fedlung.errors import FedLungError, QuorumNotReached
 from fedlung.federation.client_threads import ClientThreads, Failed
+from fedlung.federation.mark_counts import count_marks
+from fedlung.federation.measured import Measured, ValidationTally
 from fedlung.federation.round_tally import RoundTally
 from fedlung.federation.updates import ClientUpdate, Instruction, LocalPlan
 from fedlung.federation.validation import UpdateLimits, refusal_or_none
 from fedlung.federation.weights import Weights
 from fedlung.imaging.annotations import COLUMNS
 from fedlung.imaging.hospital_folder import read_hospital
+from fedlung.imaging.metaimage import read_metaimage
 from fedlung.stores.hospitals import HospitalFolders
 from fedlung.stores.run_listing import INTERRUPTED
 from fedlung.stores.scan_readiness import ScanReadiness
@@ -44,6 +48,13 @@ def refusals() -> Iterator[tuple[str, str]]:
     yield "reason.shape", refusal({"w": np.zeros(3)})
     yield "reason.shape", refusal({"v": np.zeros(2)})
     yield "reason.examples", refusal({"w": np.zeros(2)}, num_examples=10)
+
+
+def refused_counts() -> Iterator[tuple[str, str]]:
+    counts = count_marks(np.array([0.5]), np.array([True]), num_scans=1, num_nodules=1)
+    spoiled = [{"num_scans": 0}, {"found": ()}, {"found": (-1, *counts.found[1:])}, {"false_marks": counts.found[::-1]}]
+    for answer in ({}, Measured({}, {}), *(Measured({}, replace(counts, **change)) for change in spoiled)):
+        yield "reason.counts", str(ValidationTally().refusal_or_none("a", answer))
 
 
 def late() -> Iterator[tuple[str, str]]:
@@ -72,7 +83,36 @@ def bad_folders(root: Path) -> Iterator[tuple[str, str]]:
         with pytest.raises(FedLungError) as caught:
             read_hospital(folder.parent)
         yield key, str(caught.value)
+    yield from bad_tables(double.parent)
     yield from unready(unread.parent)
+
+
+def bad_tables(folder: Path) -> Iterator[tuple[str, str]]:
+    (folder / "scans" / "1.mha").unlink()
+    header = ",".join(COLUMNS) + "\n"
+    cases = {
+        "reason.table_column": b"seriesuid,coordX\n",
+        "reason.table_value": f"{header}1,0,0,0,-3\n".encode(),
+        "reason.table_no_uid": f"{header},0,0,0,3\n".encode(),
+        "reason.table_unreadable": header.encode() + b"\xff\n",
+    }
+    for key, content in cases.items():
+        (folder / "annotations.csv").write_bytes(content)
+        with pytest.raises(FedLungError) as caught:
+            read_hospital(folder)
+        yield key, str(caught.value)
+    (folder / "scans.json").write_text("{")
+    (folder / "annotations.csv").write_text(header)
+    with pytest.raises(FedLungError) as caught:
+        read_hospital(folder)
+    yield "reason.readiness_unreadable", str(caught.value)
+
+
+def bad_scan(folder: Path) -> Iterator[tuple[str, str]]:
+    (folder / "a scan.mhd").write_text("ObjectType = Image\nNDims = 3\nDimSize = 1 2\nElementDataFile = LOCAL\n")
+    with pytest.raises(FedLungError) as caught:
+        read_metaimage(folder / "a scan.mhd")
+    yield "reason.scan", str(caught.value)
 
 
 def unready(folder: Path) -> Iterator[tuple[str, str]]:
@@ -91,10 +131,15 @@ def test_every_sentence_is_known_to_the_pages(tmp_path: Path) -> None:
     node = shutil.which("node")
     if node is None:
         pytest.skip("Node is not installed")
-    reasons = [*refusals(), *late(), *bad_folders(tmp_path)]
+    reasons = [*refusals(), *refused_counts(), *late(), *bad_folders(tmp_path), *bad_scan(tmp_path)]
     with pytest.raises(QuorumNotReached) as quorum:
         RoundTally(dropped={"a": "late"}).require(1, 2)
-    ends = [("end.quorum", str(quorum.value)), ("end.interrupted", INTERRUPTED)]
+    ends = [
+        ("end.quorum", str(quorum.value)),
+        ("end.interrupted", INTERRUPTED),
+        ("end.stopped_early", "stopped: round 0 of 2 is kept; go on with --resume r"),
+        ("end.stopped", "stopped: round 10 of 12 is kept; go on with --resume r"),
+    ]
     asked = {
         "keys": list(JS_TEXTS),
         "reasons": [sentence for _, sentence in reasons],

@@ -58,6 +58,7 @@ def test_what_is_written_is_what_was_made(tmp_path: Path) -> None:
         assert [item.diameter_mm for item in excluded] == [-1.0] * len(phantom.excluded)
 
 
+@pytest.mark.slow
 def test_the_files_do_not_depend_on_the_number_of_workers(tmp_path: Path) -> None:
     for name, workers in (("one", 1), ("two", 2)):
         write_hospitals(tmp_path / name, 1, 2, 0, workers=workers, scale=SCALE)
@@ -106,6 +107,7 @@ def test_out_that_is_a_file_is_refused(tmp_path: Path) -> None:
     assert run_command(main, ["--out", str(tmp_path / "file")]) == WRONG_ARGUMENTS
 
 
+@pytest.mark.slow
 def test_the_command_tells_what_it_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--out", str(tmp_path / "new"), "--hospitals", "1", "--scans", "1", "--workers", "1"]
     assert run_command(main, arguments) == DONE

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from fedlung.errors import Misconfigured
+from fedlung.stores.hospitals import HospitalFolders
 from fedlung.stores.supabase.mirror import site_of
 from fedlung.stores.supabase.mirror_rows import moment, storable
 from fedlung.stores.supabase.mirror_sources import BATCH_ROWS
@@ -29,6 +30,15 @@ def test_an_empty_folder_is_a_site_and_nothing_else(world: MirrorWorld) -> None:
     assert site["hospitals"] == [{"id": HOSPITAL, "scans": 0, "nodules": 0}]
     for table in ("runs", "rounds", "models", "promotions", "audit", "annotation_sets"):
         assert world.count(table) == 0, table
+
+
+def test_a_hospital_that_is_added_is_told(world: MirrorWorld) -> None:
+    mirror = world.mirror()
+    mirror.copy_news()
+    HospitalFolders(world.folder).add("north", {"zh": "北方医院"})
+    mirror.copy_news()
+    (site,) = world.rows("sites")
+    assert [hospital["id"] for hospital in site["hospitals"]] == [HOSPITAL, "north"]
 
 
 def test_everything_arrives_as_it_is(world: MirrorWorld) -> None:

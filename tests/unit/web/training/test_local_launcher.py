@@ -7,28 +7,22 @@ import shutil
 import threading
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-import federated_training
 from fedlung.stores.checkpoints import load_checkpoint
 from fedlung.stores.checksums import checksum_path
 from fedlung.stores.run_listing import RunListing
 from fedlung.stores.runs import read_config
 from fedlung.web.training.local_launcher import NICENESS, LocalLauncher
 from fedlung.web.training.request import RunRequest
-from tests.least_squares import ARCHITECTURE, bits, zero_weights
+from tests.least_squares import bits
 from tests.local_run_world import AS_COMMAND, ASKED, World, finish, of_the_command, stopped_after
 from tests.troubled_federation import raise_out_of_memory, troubled
 
 
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    made = World(tmp_path)
-    monkeypatch.setattr(federated_training, "open_hospital", made.open_hospital)
-    monkeypatch.setattr(federated_training, "initial_weights", lambda seed: zero_weights(np.float32))
-    monkeypatch.setattr(federated_training, "ARCHITECTURE", ARCHITECTURE)
-    return made
+    return World(tmp_path, monkeypatch)
 
 
 def test_a_run_of_the_web_is_that_of_the_command(world: World, tmp_path: Path) -> None:

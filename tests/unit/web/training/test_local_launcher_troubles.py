@@ -7,24 +7,18 @@ import threading
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
-import federated_training
 from fedlung.errors import BadRunFolder, HospitalData, WrongArgument
 from fedlung.stores.run_listing import RunListing
 from fedlung.stores.runs import RunFolder
-from tests.least_squares import ARCHITECTURE, LeastSquaresTrainer, zero_weights
+from tests.least_squares import LeastSquaresTrainer
 from tests.local_run_world import LONG, World, finish, of_the_command, stopped_after
 
 
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    made = World(tmp_path)
-    monkeypatch.setattr(federated_training, "open_hospital", made.open_hospital)
-    monkeypatch.setattr(federated_training, "initial_weights", lambda seed: zero_weights(np.float32))
-    monkeypatch.setattr(federated_training, "ARCHITECTURE", ARCHITECTURE)
-    return made
+    return World(tmp_path, monkeypatch)
 
 
 def test_a_hospital_that_cannot_be_opened_is_left_out_with_its_reason(world: World) -> None:
@@ -136,6 +130,20 @@ def test_a_damaged_checkpoint_costs_its_round_only(world: World, tmp_path: Path)
     (notice,) = [event.message for event in world.watch.named("notice") if "cannot be used" in event.message]
     assert notice.startswith("round 3 cannot be used")
     assert world.last_weights(run_id) == of_the_command(world, tmp_path / "m.pth")
+
+
+def test_stopped_behind_a_damaged_checkpoint_it_gives_no_model(world: World) -> None:
+    """Its weights are of round 2, and the last record, with its validation and threshold, is of round 3."""
+    run_id = stopped_after(world, 3)
+    (world.folder(run_id) / "round_0003.pth").write_bytes(b"damaged")
+    handle = world.launcher.resume(run_id, world.watch)
+
+    def stop(event: Any) -> None:
+        if event.name == "training_status" and event.state == "running":
+            handle.stop()
+
+    handle._on_event = stop  # type: ignore[attr-defined]
+    assert finish(handle) is None
 
 
 def test_hospitals_with_other_scans_cannot_go_on(world: World) -> None:

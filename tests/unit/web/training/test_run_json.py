@@ -133,6 +133,16 @@ def test_card_of_a_model() -> None:
     assert model_id_of(RUN, 2) == "run-1-r0002"
 
 
+def test_what_all_hospitals_counted_is_on_the_card_for_everybody() -> None:
+    pooled = {"num_hospitals": 2, "num_scans": 2, "num_nodules": 3, "operating_points": [], "no_threshold": "too_few"}
+    rounds = [{**record, "validation_pooled": pooled} for record in a_record().records]
+    card = card_of(a_record(records=tuple(rounds)))
+    seen = card_for(ModelEntry("m", Path("m.pth"), card), "hospital_a")
+    assert card["metrics"]["validation_pooled"] == seen["metrics"]["validation_pooled"] == pooled
+    run = full_run_json(a_record(records=tuple(rounds)), None, "m")
+    assert all("validation_pooled" not in record for record in run_for_hospital(run, "hospital_a")["records"])
+
+
 def entry(**more: Any) -> ModelEntry:
     card = {**card_of(a_record()), "id": "m", "sha256": "ab", "size_bytes": 3, "remark": SECRET}
     return ModelEntry("m", Path("m.pth"), card, **more)

@@ -65,7 +65,12 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
     "option out of range": (
         {"strategy": "fedavgm", "strategy_options": {"momentum": 1}},
         "strategy_options.momentum",
-        "Must be from 0 to 1.",
+        "Must be less than 1.",
+    ),
+    "option at a border that is left out": (
+        {"strategy_options": {"server_learning_rate": 0}},
+        "strategy_options.server_learning_rate",
+        "Must be more than 0.",
     ),
     "option is a word": (
         {"strategy": "fedprox", "strategy_options": {"mu": "1"}},
@@ -139,3 +144,11 @@ def test_ranges_are_those_of_the_strategies(name: str) -> None:
         except WrongArgument:
             holds = False
         assert (wrong_options(strategy, {name: value}) == {}) is holds, value
+
+
+def test_all_hospitals_are_those_that_have_brought_something() -> None:
+    known = ["a", "b", "new"]
+    assert parse_request({}, known, empty=["new"]).hospitals == ["a", "b"]
+    assert parse_request({}, known, not_ready=["a"], empty=["new"]).hospitals == ["b"]
+    assert parse_request({}, known, empty=known).hospitals == known, "the run says what is missing"
+    assert parse_request({"hospitals": ["new"]}, known, empty=["new"]).hospitals == ["new"]

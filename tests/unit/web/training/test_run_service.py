@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from fedlung.errors import Conflict
+from fedlung.stores.model_registry import ModelEntry
 from fedlung.web.training.request import RunRequest
 from tests.run_service_world import BOSS, THREE, World, a_user, staff_of
 from tests.web.fake_launcher import LONG
@@ -54,6 +56,29 @@ def test_who_sees_the_end_can_start_the_next_run_and_has_the_model(world: World)
         run = world.until_ended()
         assert run["model_id"] is not None
         assert len(world.told("run_finished")) == number
+
+
+@pytest.mark.parametrize("look", ["get", "current", "all"])
+def test_a_run_that_ends_while_somebody_looks_has_a_model_or_has_not_ended(world: World, look: str) -> None:
+    world.launcher.held = True
+    run_id = world.service.start(RunRequest(rounds=1), BOSS)["id"]
+    all_models = world.models.all
+
+    def slow() -> list[ModelEntry]:
+        found = all_models()
+        world.launcher.runs[-1].let()
+        time.sleep(0.3)  # as much time as the end of the run needs, and more
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(world.models, "all", slow)
+        seen = {
+            "get": lambda: world.service.get(run_id, BOSS),
+            "current": lambda: world.service.current(BOSS),
+            "all": lambda: world.service.all(BOSS)[0],
+        }[look]()
+    assert seen is not None
+    assert (seen["state"] == "finished") == (seen["model_id"] is not None)
 
 
 def test_twenty_people_press_start_at_once(world: World) -> None:

@@ -1,0 +1,50 @@
+"""What the validation of a run says about the threshold of its model: for the model's file, and in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fedlung.federation.operating_points import (
+    DEFAULT_THRESHOLD,
+    DISPLAYED_RATE,
+    LEAST_NODULES,
+    LEAST_SCANS,
+    TOO_FEW,
+)
+
+
+def threshold_metadata(records: Sequence[Mapping[str, Any]], round_: int) -> dict[str, Any]:
+    """Metadata for the model after ``round_``, from the run's complete rounds, so that a resumed run says the same.
+
+    Empty for a model that was not validated itself: what holds for an earlier round need not hold for this one.
+    """
+    pooled = next((record.get("validation_pooled") for record in records if record["round"] == round_), None)
+    if not pooled:
+        return {}
+    chosen = {name: pooled[name] for name in ("display_threshold",) if name in pooled}
+    return {**chosen, "validation_pooled": pooled}
+
+
+def threshold_line(metadata: Mapping[str, Any]) -> str:
+    """What the display threshold of a model means, in one line; ``metadata`` as `threshold_metadata` made them."""
+    pooled = metadata.get("validation_pooled")
+    stays = f"display threshold {DEFAULT_THRESHOLD:.2f}, not chosen on validation"
+    if not pooled:
+        return f"{stays}: no hospital validated this model (see --held-out and --val)"
+    seen = f"{_of(pooled['num_scans'], 'scan')} and {_of(pooled['num_nodules'], 'nodule')}"
+    if pooled.get("no_threshold") == TOO_FEW:
+        return f"{stays}: {seen} were held out, at least {LEAST_SCANS} and {LEAST_NODULES} are needed"
+    if "display_threshold" not in pooled:
+        return f"{stays}: at every threshold there is more than {DISPLAYED_RATE:g} false mark per scan ({seen})"
+    threshold = pooled["display_threshold"]
+    point = next(point for point in pooled["operating_points"] if point["threshold"] == threshold)
+    low, high = point["interval"]
+    return (
+        f"display threshold {threshold:.2f}: in validation {point['fp_per_scan']:.2f} false marks per scan, "
+        f"sensitivity {point['sensitivity']:.2f} (95 % interval {low:.2f} to {high:.2f}), on {seen}"
+    )
+
+
+def _of(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
