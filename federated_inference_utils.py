@@ -20,6 +20,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.progress import Progress
+from torch import nn
 
 from fedlung.command_line import Arguments, run_command
 from fedlung.detection.candidates import find_candidates
@@ -27,7 +28,7 @@ from fedlung.detection.prediction import RESEARCH_USE, ModelOrigin, Prediction
 from fedlung.detection.report import write_report
 from fedlung.detection.sliding_window import WindowPlan, read_scan
 from fedlung.detection.training_options import choose_device
-from fedlung.errors import BadCheckpoint, WrongArgument
+from fedlung.errors import BadCheckpoint, Stopped, WrongArgument
 from fedlung.federation.operating_points import DEFAULT_THRESHOLD
 from fedlung.imaging.dicom_series import read_dicom_series
 from fedlung.imaging.metaimage import read_metaimage
@@ -79,6 +80,7 @@ class FederatedLungNodulePredictor:
         threshold: float | None = None,
         on_progress: Callable[[str, float], None] | None = None,
         seconds: dict[str, float] | None = None,
+        should_stop: Callable[[], bool] = lambda: False,
     ) -> Prediction:
         """Find the nodules of one scan.
 
@@ -87,6 +89,10 @@ class FederatedLungNodulePredictor:
             threshold: display threshold; None takes the model's own.
             on_progress: gets the stage and the share of it that is done.
             seconds: times of the stages before this call.
+            should_stop: asked before each layer of the network; one window may hold a whole scan and take seconds.
+
+        Raises:
+            Stopped: ``should_stop`` said so.
         """
         if threshold is not None and not 0 <= threshold <= 1:
             raise WrongArgument(f"the threshold must be between 0 and 1, got {threshold:g}")
@@ -95,7 +101,8 @@ class FederatedLungNodulePredictor:
         tell("prepare", 0.0)
         with _timed("prepare", seconds):
             scan = prepare(volume)
-        with _timed("network", seconds):
+        tell("network", 0.0)
+        with _timed("network", seconds), _stoppable(self.network, should_stop):
             maps = read_scan(
                 self.network, scan, plan=self.plan, device=self.device, on_progress=lambda share: tell("network", share)
             )
@@ -120,6 +127,22 @@ def _timed(stage: str, seconds: dict[str, float]) -> Iterator[None]:
     started = time.perf_counter()
     yield
     seconds[stage] = time.perf_counter() - started
+
+
+@contextmanager
+def _stoppable(network: nn.Module, should_stop: Callable[[], bool]) -> Iterator[None]:
+    """Ask before every layer; the network must be this thread's alone."""
+
+    def ask(*_: object) -> None:
+        if should_stop():
+            raise Stopped("reading the scan was stopped")
+
+    hooks = [layer.register_forward_pre_hook(ask) for layer in network.modules()]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 # --- the command -----------------------------------------------------------------------------------------

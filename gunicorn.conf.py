@@ -21,6 +21,7 @@ worker_class = "fedlung.web.slow_clients.PatientWorker"
 threads = _settings.threads
 timeout = 120  # without a sign of life of the main thread; a busy machine is not a dead worker
 graceful_timeout = 15  # for answers under way; browsers' sockets are closed by the hook below
+keepalive = 15  # a program that asks every few seconds must not meet a connection that is being closed
 control_socket_disable = True
 loglevel = "warning"
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from fedlung.detection.candidates import Candidate
 from fedlung.detection.prediction import ModelOrigin, Prediction
-from fedlung.errors import FedLungError
+from fedlung.errors import FedLungError, Stopped
 from fedlung.imaging.geometry import Geometry
 from fedlung.imaging.metaimage import write_metaimage
 from fedlung.imaging.preprocessing import PreparedScan, prepare
@@ -20,6 +21,7 @@ from fedlung.imaging.volume import CTVolume
 from fedlung.web.predictions.reading import OnStage, Reader
 
 LONG = 20.0
+ASKS_SECONDS = 0.02
 THRESHOLD = 0.5
 PROBABILITIES = (0.9, 0.6, 0.2)
 DIAMETERS_MM = (8.0, 5.0, 6.0)
@@ -33,14 +35,23 @@ class FakePredictor:
         self.origin = ModelOrigin(hashlib.sha256(file.read_bytes()).hexdigest(), file.name, {}, {})
 
     def predict(
-        self, volume: CTVolume, *, on_progress: OnStage | None = None, seconds: dict[str, float] | None = None
+        self,
+        volume: CTVolume,
+        *,
+        on_progress: OnStage | None = None,
+        seconds: dict[str, float] | None = None,
+        should_stop: Callable[[], bool] = lambda: False,
     ) -> Prediction:
         tell = on_progress or (lambda stage, share: None)
         tell("prepare", 0.0)
         scan = prepare(volume)
         tell("network", 0.5)
         self._world.reached.set()
-        assert self._world.go_on.wait(LONG)
+        last = time.monotonic() + LONG
+        while not self._world.go_on.wait(ASKS_SECONDS):
+            assert time.monotonic() < last
+            if should_stop():
+                raise Stopped("reading the scan was stopped")
         if self._world.failure is not None:
             raise self._world.failure
         tell("network", 1.0)

@@ -154,7 +154,7 @@ class Accounts:
         """An administrator's change of the account as it was in ``version``; the name and the password stay.
 
         Raises:
-            InvalidInput: says which fields and why; no active administrator would be left included.
+            InvalidInput: says which fields and why; no administrator who can come in would be left included.
             Conflict: somebody changed the account meanwhile.
             NotFound: there is no such account.
         """
@@ -182,15 +182,22 @@ class Accounts:
         self._audit.append(by, Action.USER_CHANGED, written.username, _changes(before, written), hospital_id or "")
         return written
 
-    def reset_password(self, by: str, user_id: str, version: int) -> tuple[User, str]:
+    def reset_password(self, by: str, user_id: str, version: int, *, is_rescue: bool = False) -> tuple[User, str]:
         """Give the account a random password that has to be changed; ends every session of it.
 
+        ``is_rescue``: by who holds the server, for whom no administrator has to be left.
+
         Raises:
+            InvalidInput: no administrator who can come in would be left.
             Conflict: somebody changed the account meanwhile.
             NotFound: there is no such account.
         """
         password = temporary_password()
-        user = self._with_password(self._find_version(user_id, version), password, must_change=True)
+        with self._admin_lock:
+            before = self._find_version(user_id, version)
+            if not is_rescue:
+                self._check_another_admin(before, "is_active")
+            user = self._with_password(before, password, must_change=True)
         self._audit.append(by, Action.PASSWORD_RESET, user.username, hospital_id=user.hospital_id or "")
         return user, password
 
@@ -222,9 +229,11 @@ class Accounts:
         return user
 
     def _check_another_admin(self, user: User, field: str) -> None:
+        """Who still has the first password may never come: it may be lost, or have gone to a wrong address."""
         others = (other for other in self._users.all() if other.id != user.id)
-        if _is_active_admin(user) and not any(map(_is_active_admin, others)):
-            raise InvalidInput("no active administrator would be left", {field: texts.LAST_ADMIN})
+        can_come_in = (_is_active_admin(other) and not other.must_change_password for other in others)
+        if _is_active_admin(user) and not any(can_come_in):
+            raise InvalidInput("no administrator who can come in would be left", {field: texts.LAST_ADMIN})
 
     def _with_password(self, user: User, password: str, must_change: bool) -> User:
         changed = self._users.replace(

@@ -16,7 +16,9 @@ DISPLAY_NAME_REFUSED = N_("Use 1 to 100 visible characters.")
 ROLE_UNKNOWN = N_("Choose one of the roles.")
 HOSPITAL_NEEDED = N_("Choose the hospital that this person belongs to.")
 LANGUAGE_UNKNOWN = N_("Choose one of the languages.")
-LAST_ADMIN = N_("This is the last active administrator: make another one first.")
+LAST_ADMIN = N_(
+    "No other active administrator has signed in and chosen a password yet. Until one has, this account stays as it is."
+)
 
 PASSWORD_RULE = N_("10 to 128 characters; a sentence is easy to remember. Not the user name, not a common password.")
 PASSWORD_TOO_SHORT = N_("Use at least 10 characters.")

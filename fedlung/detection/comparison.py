@@ -55,7 +55,8 @@ class Pair:
 
 @dataclass(frozen=True)
 class Matched:
-    """``new`` were not seen before; ``gone`` are not seen any more."""
+    """``new`` have no partner in the prior reading, ``gone`` none in the later; whether that scan shows their place at
+    all is for whoever knows the scans to say."""
 
     pairs: tuple[Pair, ...]
     new: tuple[Seen, ...]

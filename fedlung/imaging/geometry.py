@@ -82,6 +82,13 @@ class Geometry:
         inside = (index >= -0.5) & (index <= np.asarray(self.shape_zyx) - 0.5)
         return np.asarray(inside.all(axis=-1))
 
+    def depth_mm(self, center_xyz_mm: ArrayLike) -> FloatArray:
+        """Distance of world points from the nearest face of the grid, mm, shape (...); negative outside."""
+        index = self.world_to_index(center_xyz_mm)
+        steps = np.minimum(index + 0.5, np.asarray(self.shape_zyx) - 0.5 - index)
+        depth: FloatArray = (steps * np.asarray(self.spacing_zyx_mm)).min(axis=-1)
+        return depth
+
     def crop(self, start_zyx: tuple[int, int, int], shape_zyx: tuple[int, int, int]) -> Geometry:
         """Geometry of the sub-grid ``[start, start + shape)``: same spacing and axes, moved origin."""
         x, y, z = self.index_to_world(start_zyx).tolist()

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from fedlung.errors import HospitalData, WrongArgument
 from fedlung.imaging.annotations import Finding, read_findings
+from fedlung.imaging.checked_files import is_other_than_checked
 from fedlung.imaging.readiness import Readiness, read_readiness
 
 SCAN_SUFFIXES = (".mhd", ".mha")
@@ -66,12 +67,17 @@ def read_hospital(folder: Path) -> HospitalFolder:
 
 
 def without_held_back(hospital: HospitalFolder, readiness: Readiness) -> HospitalFolder:
-    """The hospital without the scans that are listed as not ready."""
+    """The hospital without the scans that are listed as not ready, or whose files are not those that were checked."""
+    unchecked = {path.stem for path in hospital.scans if is_other_than_checked(path)}
+
+    def is_given(series_uid: str) -> bool:
+        return series_uid not in unchecked and not readiness.holds_back(series_uid)
+
     return replace(
         hospital,
-        scans=tuple(path for path in hospital.scans if not readiness.holds_back(path.stem)),
-        nodules=tuple(finding for finding in hospital.nodules if not readiness.holds_back(finding.series_uid)),
-        excluded=tuple(finding for finding in hospital.excluded if not readiness.holds_back(finding.series_uid)),
+        scans=tuple(path for path in hospital.scans if is_given(path.stem)),
+        nodules=tuple(finding for finding in hospital.nodules if is_given(finding.series_uid)),
+        excluded=tuple(finding for finding in hospital.excluded if is_given(finding.series_uid)),
     )
 
 

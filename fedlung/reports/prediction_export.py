@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from fedlung.reports.marked_scan import RESEARCH_USE, MarkedScan, ReportedMark
@@ -40,7 +41,8 @@ def to_export(scan: MarkedScan, exported: str, exported_by: str) -> dict[str, An
         "threshold": scan.threshold,
         "operating_point": dict(point) if point is not None else None,
         "marks_version": scan.version.version,
-        "first_read_declared": scan.version.first_read_declared,
+        "first_read_declared": scan.version.has_declared(exported_by),
+        "first_reads": [asdict(declared) for declared in scan.version.first_reads],
         "num_reported": len(scan.reported),
         "marks": [_mark(item, scan.diameter_agreement(item)) for item in scan.marks],
     }

@@ -55,6 +55,7 @@ class Action(StrEnum):
     ANNOTATIONS_IMPORTED = "annotations_imported"
     ANNOTATIONS_DOWNLOADED = "annotations_downloaded"
     PREDICTION_ASKED = "prediction_asked"
+    PREDICTION_CANCELLED = "prediction_cancelled"
     PREDICTION_EXPORTED = "prediction_exported"
     MARKS_SAVED = "marks_saved"
     MARKS_OFFERED = "marks_offered"

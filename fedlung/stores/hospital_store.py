@@ -10,7 +10,7 @@ from fedlung.stores.annotation_versions import AnnotationVersion, ScanFinding
 from fedlung.stores.annotations import FileAnnotationStore
 from fedlung.stores.room import Limits, Room
 from fedlung.stores.scan_readiness import ScanReadiness
-from fedlung.stores.scan_records import NewScan, ScanRecord
+from fedlung.stores.scan_records import NewScan, ScanRecord, looked_at_again
 from fedlung.stores.scan_usage import ScanUsage
 from fedlung.stores.scans import FileScanStore
 from fedlung.stores.uploads import UploadStore
@@ -51,10 +51,24 @@ class HospitalStore:
         self.readiness.set_scans([scan.record.scan_id], False, scan.record.by)
         self.scans.add(scan)
 
-    def describe(self, record: ScanRecord, made: Path) -> None:
-        """Note what was found out about a scan that was copied by hand: an unusable one is not trained on any more."""
-        if not record.is_usable:
-            self.readiness.set_scans([record.scan_id], False, THE_CHECKS)
+    def describe(self, found: ScanRecord, made: Path) -> None:
+        """Note what was found out about a scan that was copied by hand, or whose files have changed.
+
+        An unusable one, and one in the place of another that was accepted, is not trained on until somebody declares it
+        ready. One that could not be used, and can be now, counts again as copied by hand: it was still arriving.
+
+        Raises:
+            NotFound: the scan is not there any more.
+        """
+        former, declared = self.scans.record(found.scan_id), self.readiness.now().scans.get(found.scan_id)
+        record = looked_at_again(former, found)
+        is_another = former is None or not former.shows_the_same(found)
+        is_held = declared is not None and not declared.is_ready
+        if not record.is_usable or (is_another and record.was_replaced):
+            if not is_held:
+                self.readiness.set_scans([found.scan_id], False, THE_CHECKS)
+        elif former is not None and not former.is_usable and declared is not None and declared.by == THE_CHECKS:
+            self.readiness.forget(found.scan_id)
         self.scans.describe(record, made)
 
     def delete(self, scan_id: str) -> None:

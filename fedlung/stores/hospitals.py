@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fedlung.errors import FedLungError, NotFound, WrongArgument
+from fedlung.imaging.checked_files import RECORDS
 from fedlung.imaging.hospital_folder import (
     HospitalFolder,
     has_scans,
@@ -24,6 +25,7 @@ from fedlung.stores.new_hospital import make_hospital
 
 NAMES = "hospital.json"
 LANGUAGES = ("en", "zh")
+_COUNTED_PARTS = ("scans", "cubes", "annotations.csv", NAMES, READINESS_FILE, RECORDS)
 SIZE_EDGES_MM = (0, 4, 6, 8, 10, 15, 20, 30)
 """Bins of the size histogram; beyond 30 mm a finding is called a mass, and the few there are count in the last bin."""
 
@@ -90,9 +92,7 @@ class HospitalFolders:
     def summary(self, hospital_id: str) -> HospitalSummary:
         """Raises NotFound."""
         folder = self.folder(hospital_id)
-        signature = tuple(
-            file_signature(folder / part) for part in ("scans", "cubes", "annotations.csv", NAMES, READINESS_FILE)
-        )
+        signature = tuple(file_signature(folder / part) for part in _COUNTED_PARTS)
         known = self._known.get(hospital_id)
         if known is None or known[0] != signature:
             known = signature, _summarize(folder)

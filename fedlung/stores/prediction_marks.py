@@ -2,18 +2,20 @@
 
 Version 0 is the model's own list and stands in no file. Who saves says which version was read: of two, one wins and
 the other gets a Conflict. A mark carries the name of who changed it last, and when; that is decided here, by comparing
-with the version before, never taken from a browser.
+with the version before, never taken from a browser. So does every person's declaration to have read the scan first,
+which stays in all later versions.
 """
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter
 
 from fedlung.errors import Conflict, UnreadableStore
 from fedlung.stores.atomic_files import to_indented, write_atomically
@@ -22,6 +24,7 @@ from fedlung.stores.clock import utc_now
 MARKS = "marks"
 MODEL, READER = "model", "reader"
 OPEN, ACCEPTED, REJECTED = "open", "accepted", "rejected"
+OLD_FLAG = "first_read_declared"  # of versions that were written before everybody declared for themselves
 SOURCES, STATUSES = (MODEL, READER), (OPEN, ACCEPTED, REJECTED)
 
 
@@ -51,16 +54,29 @@ class Mark:
 
 
 @dataclass(frozen=True)
+class FirstRead:
+    """``author`` declared at ``time`` to have read the scan without the model's marks."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    author: str
+    time: str
+
+
+@dataclass(frozen=True)
 class MarkVersion:
-    """One state of the list; ``first_read_declared`` never goes back to False."""
+    """One state of the list; ``first_reads`` of a later version begin with those of an earlier one."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     version: int
     author: str
     time: str
-    first_read_declared: bool
+    first_reads: tuple[FirstRead, ...]
     items: tuple[Mark, ...]
+
+    def has_declared(self, username: str) -> bool:
+        return any(declared.author == username for declared in self.first_reads)
 
     def counts(self) -> dict[str, int]:
         """How many marks of each status, and how many were added by readers."""
@@ -99,6 +115,9 @@ class MarkStore:
     ) -> MarkVersion:
         """Keep a new version; marks of the model that are not in ``items`` stay as they were.
 
+        Args:
+            first_read_declared: by ``author``; who has declared it once has declared it for ever.
+
         Raises:
             Conflict: ``read`` is not the newest version any more.
             UnreadableStore: the newest version cannot be read.
@@ -112,7 +131,8 @@ class MarkStore:
             told = [_signed(mark, known.get(mark.id), author, time) for mark in items]
             sent = {mark.id for mark in items}
             kept = [mark for mark in before.items if mark.source == MODEL and mark.id not in sent]
-            declared = first_read_declared or before.first_read_declared
+            is_new = first_read_declared and not before.has_declared(author)
+            declared = (*before.first_reads, FirstRead(author, time)) if is_new else before.first_reads
             version = MarkVersion(read + 1, author, time, declared, (*told, *kept))
             (folder / MARKS).mkdir(exist_ok=True)
             write_atomically(folder / MARKS / f"{version.version:06d}.json", to_indented(asdict(version)))
@@ -130,7 +150,7 @@ def _of_the_model(candidates: Sequence[Mapping[str, Any]]) -> MarkVersion:
     for candidate in candidates:
         x, y, z = candidate["center_xyz_mm"]
         marks.append(Mark(candidate["id"], MODEL, (x, y, z), candidate["diameter_mm"]))
-    return MarkVersion(0, "", "", False, tuple(marks))
+    return MarkVersion(0, "", "", (), tuple(marks))
 
 
 def _files(folder: Path) -> list[Path]:
@@ -139,6 +159,21 @@ def _files(folder: Path) -> list[Path]:
 
 def _read(path: Path) -> MarkVersion:
     try:
-        return _VERSION.validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
+        content = json.loads(path.read_bytes())
+        if OLD_FLAG in content:
+            content = {name: value for name, value in content.items() if name != OLD_FLAG}
+            content["first_reads"] = _old_first_reads(path)
+        return _VERSION.validate_python(content)
+    except (OSError, ValueError, TypeError, KeyError) as error:
         raise UnreadableStore(f"{path} cannot be read: {type(error).__name__}") from None
+
+
+def _old_first_reads(path: Path) -> list[dict[str, str]]:
+    """Who set the flag in the file of an old version, which then stayed set in all later ones."""
+    for earlier in _files(path.parent.parent):
+        content = json.loads(earlier.read_bytes())
+        if content[OLD_FLAG]:
+            return [{"author": content["author"], "time": content["time"]}]
+        if earlier == path:
+            break
+    return []

@@ -56,7 +56,8 @@ class PredictionRecord:
         threshold: marks from this probability on are shown at first; None until it has finished, like the next ones.
         seconds: wall time per stage.
         warnings: codes with their numbers, see `fedlung.detection.description.quality_warnings`.
-        error: of a failed one: ``stage``, ``code`` (of `fedlung.errors`) and ``message``.
+        error: of a failed one: ``stage`` (empty: it was queued), ``code`` (of `fedlung.errors`, or ``cancelled`` with
+            the name ``by``) and ``message``.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")

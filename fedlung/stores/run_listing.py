@@ -20,6 +20,7 @@ from fedlung.errors import BadRunFolder, NotFound
 from fedlung.events import FAILED, PAUSED, QUEUED, RUNNING, STOPPED
 from fedlung.stores.atomic_files import write_atomically
 from fedlung.stores.file_signature import FileSignature, file_signature
+from fedlung.stores.run_time import lasted_seconds, worked_seconds
 from fedlung.stores.runs import CONFIG, EVENTS, ROUNDS, is_driven, read_config, read_events, read_rounds
 
 NOTES = "notes.json"
@@ -50,6 +51,8 @@ class RunRecord:
         left_out: hospital -> why it could not take part.
         records: one per complete round from round 1, in order.
         is_driven: a process leads it at this moment.
+        worked_seconds: for how long it was under way (see `fedlung.stores.run_time`); None without events.
+        lasted_seconds: from ``created`` to its last event, pauses and gaps included.
     """
 
     run_id: str
@@ -66,6 +69,8 @@ class RunRecord:
     records: tuple[Mapping[str, Any], ...] = ()
     note: Note = Note()
     is_driven: bool = False
+    worked_seconds: float | None = None
+    lasted_seconds: float | None = None
 
     @property
     def can_resume(self) -> bool:
@@ -199,6 +204,8 @@ def _read(folder: Path, config: Mapping[str, Any], created: str) -> RunRecord:
         left_out=_left_out(events),
         records=tuple(records),
         note=_note(folder / NOTES),
+        worked_seconds=worked_seconds(events),
+        lasted_seconds=lasted_seconds(created, events),
     )
 
 

@@ -39,11 +39,13 @@ def threshold_line(metadata: Mapping[str, Any]) -> str:
         return f"{stays}: at every threshold there is more than {DISPLAYED_RATE:g} false mark per scan ({seen})"
     threshold = pooled["display_threshold"]
     point = next(point for point in pooled["operating_points"] if point["threshold"] == threshold)
-    low, high = point["interval"]
-    return (
-        f"display threshold {threshold:.2f}: in validation {point['fp_per_scan']:.2f} false marks per scan, "
-        f"sensitivity {point['sensitivity']:.2f} (95 % interval {low:.2f} to {high:.2f}), on {seen}"
-    )
+    rate = f"{point['fp_per_scan']:.2f} false marks per scan{_interval(point.get('fp_interval'))}"
+    sensitivity = f"sensitivity {point['sensitivity']:.2f}{_interval(point['interval'])}"
+    return f"display threshold {threshold:.2f}: in validation {rate}, {sensitivity}, on {seen}"
+
+
+def _interval(ends: Sequence[float] | None) -> str:
+    return "" if ends is None else f" (95 % interval {ends[0]:.2f} to {ends[1]:.2f})"
 
 
 def _of(count: int, what: str) -> str:

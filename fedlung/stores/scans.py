@@ -24,12 +24,13 @@ from pathlib import Path
 from typing import Protocol
 
 from fedlung.errors import BadScan, Conflict, NotFound
+from fedlung.imaging.checked_files import RECORDS, is_changed, looks_of_scan
 from fedlung.imaging.hospital_folder import scan_files
 from fedlung.imaging.metaimage_header import read_header
 from fedlung.stores.atomic_files import sync_folder, to_indented, write_atomically
 from fedlung.stores.scan_records import NewScan, ScanRecord, read_record
 
-RECORDS, ORIGINALS = "scan_records", "originals"
+ORIGINALS = "originals"
 THUMBNAIL, LUNGS, DELETING = ".png", ".lungs.npz", ".deleting"
 
 
@@ -94,6 +95,15 @@ class FileScanStore:
         """Of all scans, in the order of their ids."""
         return {scan_id: self._record(scan_id) for scan_id in self.ids()}
 
+    def to_look_at(self) -> dict[str, Path]:
+        """Header files of the scans that were never looked at, or whose files have changed since."""
+        found = ((scan_id, header, self._record(scan_id)) for scan_id, header in sorted(self._headers().items()))
+        return {
+            scan_id: header
+            for scan_id, header, record in found
+            if record is None or not record.files or is_changed(header, record.files)
+        }
+
     def thumbnail(self, scan_id: str) -> Path | None:
         return self._beside(scan_id, THUMBNAIL)
 
@@ -124,6 +134,7 @@ class FileScanStore:
         for suffix in (".raw", ".mhd"):  # a header that is there has its pixels
             (scan.folder / f"{scan_id}{suffix}").replace(scans / f"{scan_id}{suffix}")
             sync_folder(scans)
+        self._write(replace(scan.record, files=looks_of_scan(scans / f"{scan_id}.mhd")))
 
     def describe(self, record: ScanRecord, made: Path) -> None:
         self._records.mkdir(exist_ok=True)

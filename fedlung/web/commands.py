@@ -148,7 +148,7 @@ def reset_password(username: str) -> None:
                 f"there is no account {username!r}; there is {', '.join(u.username for u in home.all())}"
             )
         accounts = Accounts(home, AuditLog(settings.data / "audit.jsonl"), PasswordHasher(), SignInThrottle())
-        user, password = accounts.reset_password("command line", user.id, user.version)
+        user, password = accounts.reset_password("command line", user.id, user.version, is_rescue=True)
     click.echo(f"{user.username} ({user.role}{'' if user.is_active else ', inactive'}) signs in with {password}")
     click.echo("It is shown only this once, and has to be changed.")
 

@@ -121,6 +121,13 @@ _GENERAL: dict[str, Any] = {
     "model.download": lazy_gettext("Download"),
     "model.name": lazy_gettext("{strategy}, round {round} of {rounds}"),
     "measure.sensitivity_at_1_fp": lazy_gettext("Sensitivity"),
+    "accuracy.interval": lazy_gettext("{value} ({low} to {high})"),
+    "accuracy.seen": lazy_gettext("{nodules} on {scans}"),
+    "accuracy.seen_at": lazy_gettext("{seen}, at {rate}; in brackets intervals of 95%"),
+    "accuracy.no_interval": lazy_gettext("{seen}; no interval is known"),
+    "accuracy.no_threshold": lazy_gettext("{seen}: too little, or too many false marks, for a threshold"),
+    "accuracy.shipped": lazy_gettext("{nodules}, at {rate} (counted on {scans}); in brackets the interval of 95%"),
+    "accuracy.after_round": lazy_gettext("After round {round}."),
     "measure.cpm": lazy_gettext("CPM"),
     "measure.dice": lazy_gettext("Dice"),
     # /dev/patterns

@@ -22,6 +22,8 @@ PREDICTIONS: dict[str, Any] = {
     "predict.is_queued": lazy_gettext("{scan} waits to be read."),
     "predict.was_read": lazy_gettext("This model has read this scan already; the reading is in the list."),
     "predict.open": lazy_gettext("Open"),
+    "predict.cancel_reading": lazy_gettext("Cancel the reading of {scan}"),
+    "predict.is_cancelled": lazy_gettext("The reading of {scan} was cancelled."),
     # Queue and results
     "predict.waits_next": lazy_gettext("Waiting: it is next."),
     "predict.waits_behind.one": lazy_gettext("Waiting: {count} scan is read before."),
@@ -45,6 +47,8 @@ PREDICTIONS: dict[str, Any] = {
     "predict.failed": lazy_gettext("This scan was not read to the end. It stopped at: {stage}"),
     "predict.failed_means": lazy_gettext("Nothing can be said about nodules in this scan: it was not searched."),
     "predict.failed_marks": lazy_gettext("No marks: the reading failed. This says nothing about nodules."),
+    "predict.was_cancelled": lazy_gettext("This scan was not read to the end: the reading was cancelled."),
+    "predict.cancelled_marks": lazy_gettext("No marks: the reading was cancelled. This says nothing about nodules."),
     "predict.read_again": lazy_gettext("Read it again"),
     "predict.scan_facts": lazy_gettext("Voxels of {size} mm, {slices} slices"),
     # The threshold
@@ -139,6 +143,8 @@ PREDICTIONS: dict[str, Any] = {
     "predict.model": lazy_gettext("Model"),
     "predict.model_threshold": lazy_gettext("The model's threshold"),
     "predict.asked": lazy_gettext("Asked by"),
+    "predict.first_reads": lazy_gettext("First read declared by"),
+    "predict.nobody": lazy_gettext("nobody"),
     "predict.lung_volume": lazy_gettext("Lung volume"),
     "predict.liters": lazy_gettext("{value} l"),
     "predict.uncertainty": lazy_gettext("The model's uncertainty"),
@@ -185,6 +191,15 @@ PREDICTIONS: dict[str, Any] = {
     "predict.only_now": lazy_gettext("only now"),
     "predict.is_new": lazy_gettext("new"),
     "predict.is_gone": lazy_gettext("not marked any more"),
+    "predict.not_in_prior": lazy_gettext(
+        "not in the other scan: outside the prior one, or so near its border that a nodule would be cut off"
+    ),
+    "predict.not_in_current": lazy_gettext(
+        "not in the other scan: outside this one, or so near its border that a nodule would be cut off"
+    ),
+    "predict.change_uncertain": lazy_gettext(
+        "A change may come from measuring alone: the diameters of both scans are uncertain."
+    ),
     "predict.changed_by": lazy_gettext("{diameter} mm, volume {volume} %"),
     "predict.has_grown": lazy_gettext("grown"),
     "predict.nothing_compared": lazy_gettext("Neither scan has a mark that is accepted, added or above the threshold."),

@@ -103,7 +103,10 @@ SCANS: dict[str, Any] = {
     "scan.picture": lazy_gettext("{name}: a coronal and an axial slice from the middle"),
     # Its details
     "scan.name": lazy_gettext("Name"),
-    "scan.name_help": lazy_gettext("Only people of your hospital see it. Do not use names of patients."),
+    "scan.name_help": lazy_gettext(
+        "People of your hospital see it, and it stands in the PDF and JSON files that they take away. Do not use names"
+        " of patients."
+    ),
     "scan.rename": lazy_gettext("Save"),
     "scan.renamed": lazy_gettext("The scan has its new name."),
     "scan.checks": lazy_gettext("Checks"),
@@ -117,6 +120,10 @@ SCANS: dict[str, Any] = {
     "scan.source_dicom": lazy_gettext("DICOM"),
     "scan.source_folder": lazy_gettext("File put into the folder by hand"),
     "scan.file": lazy_gettext("File"),
+    "scan.file_kept": lazy_gettext("This name is kept here, for your staff only; nothing with it leaves the hospital."),
+    "scan.file_is_id": lazy_gettext(
+        "It was copied by hand: the name of its file is its identifier, and stands in exports."
+    ),
     "scan.scanner": lazy_gettext("Scanner"),
     "scan.kernel": lazy_gettext("Kernel"),
     "scan.thickness": lazy_gettext("Slice thickness"),

@@ -49,6 +49,7 @@ LABELS: Mapping[str, Any] = {
     Action.ANNOTATIONS_IMPORTED: lazy_gettext("imported annotations"),
     Action.ANNOTATIONS_DOWNLOADED: lazy_gettext("downloaded the annotations"),
     Action.PREDICTION_ASKED: lazy_gettext("had a scan read by a model"),
+    Action.PREDICTION_CANCELLED: lazy_gettext("cancelled the reading of a scan"),
     Action.PREDICTION_EXPORTED: lazy_gettext("downloaded the report of a prediction"),
     Action.MARKS_SAVED: lazy_gettext("judged the marks of a prediction"),
     Action.MARKS_OFFERED: lazy_gettext("offered marks of a prediction as annotations"),

@@ -74,6 +74,8 @@ def reset_password(user_id: str) -> ResponseReturnValue:
     try:
         by = signed_in_user().username
         user, password = services().accounts.reset_password(by, user_id, _version(request.form))
+    except InvalidInput as error:
+        return _page(422, user_id, translated(error))
     except Conflict:
         return _page(409, user_id, {"version": _changed_meanwhile()})
     return _shown_once(user, password)

@@ -3,14 +3,22 @@
  * Chart.js (a plain script before this module) draws; everything else is here. However many events arrive, a chart is
  * drawn once per frame. */
 
+import { seenOn } from "./accuracy.js";
 import { asCsv, asRows, decimated, nearest, smoothed } from "./chart_data.js";
 import { h, icon, fill, download, oncePerFrame } from "./dom.js";
-import { metric, number, t } from "./i18n.js";
+import { metric, number, t, tn } from "./i18n.js";
 
 const MARKERS = ["circle", "rectRot", "triangle", "rect"];
 const MARKED_POINTS = 60; // more points than this are a line without markers
 const RAW_ALPHA = "55";
 const MOST_ROWS = 200; // of the table beside a chart; the CSV has all of them
+
+const PICTURE_WIDTH = 1600; // pixels of an exported picture, at least
+const OPTIONS = {
+  animation: false, parsing: false, normalized: true, maintainAspectRatio: false, events: [],
+  layout: { padding: { top: 6, right: 8 } },
+  plugins: { legend: { display: false }, tooltip: { enabled: false } },
+};
 
 const LEGEND_FONT = () => `11px ${style("--font")}`;
 const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -123,6 +131,7 @@ class LineChart {
     this.legend = h("div.chart-legend");
     this.table = h("div.chart-table.visually-hidden", { role: "group", "aria-label": title });
     this.nothing = h("p.chart-empty");
+    this.note = h("p.chart-note", { "data-testid": "chart-note" });
     const button = (name, label, run) => h(
       "button.button.button-quiet.button-icon.button-small",
       { type: "button", title: label, "aria-label": t("page.pair", { name: label, value: title }), onClick: run }, icon(name),
@@ -145,12 +154,13 @@ class LineChart {
       )),
       this.legend,
       h("div.chart-box", {}, this.canvas, this.nothing),
+      this.note,
       this.table,
     );
   }
 
   /** @param empty what to say when there is no value
-   *  @param series [{id, label, color: "--variable", wide?, marker?, points: [{round, minutes, y}]}] */
+   *  @param series [{id, label, color: "--variable", wide?, marker?, points: [{round, minutes, y, on?}]}]; `on`: see `seenOn` */
   set(series, empty = t("chart.empty")) {
     this.#series = series;
     this.nothing.textContent = empty;
@@ -218,12 +228,7 @@ class LineChart {
       type: "line",
       data: { datasets: [] },
       plugins: [crossLine],
-      options: {
-        animation: false, parsing: false, normalized: true, responsive: true, maintainAspectRatio: false, events: [],
-        layout: { padding: { top: 6, right: 8 } },
-        plugins: { legend: { display: false }, tooltip: { enabled: false } },
-        scales: { x: { type: "linear", offset: false }, y: { type: "linear" } },
-      },
+      options: { ...OPTIONS, responsive: true, scales: { x: { type: "linear", offset: false }, y: { type: "linear" } } },
     });
   }
 
@@ -235,20 +240,24 @@ class LineChart {
   }
 
   #style() {
-    const { options } = this.#chart;
+    Object.assign(this.#chart.options.scales, this.#scales());
+  }
+
+  #scales() {
     const ticks = { color: style("--ink-muted"), font: { family: style("--font"), size: 11 }, maxRotation: 0 };
     const grid = { color: style("--chart-grid"), drawTicks: false };
     const border = { display: false };
     const time = this.group.axis === "time";
-    options.scales.x = {
+    const x = {
       type: "linear", grid: { ...grid, display: false }, border: { display: true, color: style("--line-strong") },
       ticks: { ...ticks, precision: time ? 1 : 0, maxTicksLimit: 9, padding: 6, callback: (value) => number(value, time ? 1 : 0) },
       title: { display: true, text: time ? t("chart.minutes") : t("chart.round"), color: ticks.color, font: ticks.font, padding: 0 },
     };
-    options.scales.y = {
+    const y = {
       type: this.group.log ? "logarithmic" : "linear", grid, border, grace: "5%", ...this.#bounds(),
       ticks: { ...ticks, maxTicksLimit: 6, padding: 6, callback: (value) => value.toLocaleString(document.documentElement.lang, { maximumSignificantDigits: 3 }) },
     };
+    return { x, y };
   }
 
   /** Values from near 0 upwards are shown from 0, shares that come to 1 up to there: an axis beyond would only irritate. */
@@ -282,8 +291,21 @@ class LineChart {
     for (const line of lines) {
       const place = [...this.legend.querySelectorAll(".legend-value")].find((one) => one.dataset.line === line.id);
       const point = this.#hovered === null ? line.points[line.points.length - 1] : line.points.find((one) => one.x === this.#hovered);
-      if (place) place.textContent = point ? metric(point.y) : "–";
+      if (!place) continue;
+      place.textContent = point ? metric(point.y) : "–";
+      place.parentElement.title = point?.on ? t("page.pair", { name: line.label, value: seenOn(point.on) }) : t("chart.toggle");
     }
+    this.#drawNote(lines);
+  }
+
+  /** On how little the first line's value rests, and what a logarithmic scale cannot show. */
+  #drawNote(lines) {
+    const shown = lines.filter((line) => !this.group.isHidden(line.id));
+    const at = (line) => (this.#hovered === null ? line.points.at(-1) : line.points.find((one) => one.x === this.#hovered));
+    const first = shown.find((line) => at(line)?.on);
+    const hidden = this.group.log ? shown.flatMap((line) => line.points).filter(({ y }) => !(y > 0)).length : 0;
+    const words = [first && t("page.pair", { name: first.label, value: seenOn(at(first).on) }), hidden && tn("chart.log_hides", hidden)];
+    this.note.textContent = words.filter(Boolean).join(" · ");
   }
 
   #drawTable(lines) {
@@ -311,14 +333,17 @@ class LineChart {
 
   #savePng() {
     if (!this.#chart) return;
-    const scale = window.devicePixelRatio || 1;
-    const legend = this.#placedLegend(this.canvas.width / scale);
+    const { clientWidth: width, clientHeight: height } = this.canvas;
+    const scale = Math.max(2 * (window.devicePixelRatio || 1), PICTURE_WIDTH / width);
+    const legend = this.#placedLegend(width);
     const head = legend.height + 30;
-    const canvas = h("canvas", { width: this.canvas.width, height: this.canvas.height + head * scale });
+    const canvas = h("canvas", { width: Math.ceil(width * scale), height: Math.ceil((height + head) * scale) });
     const context = canvas.getContext("2d");
     context.fillStyle = style("--surface");
     context.fillRect(0, 0, canvas.width, canvas.height);
-    context.drawImage(this.canvas, 0, head * scale);
+    const large = this.#drawnLarge(width, height, scale);
+    context.drawImage(large.canvas, 0, head * scale);
+    large.destroy();
     context.scale(scale, scale);
     context.fillStyle = style("--ink");
     context.font = `600 13px ${style("--font")}`;
@@ -331,6 +356,17 @@ class LineChart {
       context.fillText(line.label, left + 17, top);
     }
     canvas.toBlob((blob) => blob && download(`${this.group.fileName()}-${this.id}.png`, blob));
+  }
+
+  /** The chart once more, with `scale` pixels for each of the page's, and with the name of its vertical axis. */
+  #drawnLarge(width, height, scale) {
+    const { x, y } = this.#scales();
+    const title = { display: true, text: this.title, color: x.ticks.color, font: x.ticks.font };
+    return new window.Chart(h("canvas", { width, height }), {
+      type: "line",
+      data: { datasets: this.#datasets(this.#lines()) },
+      options: { ...OPTIONS, responsive: false, devicePixelRatio: scale, scales: { x, y: { ...y, title } } },
+    });
   }
 
   /** Where the names of the lines go above an exported picture of this width, in as many rows as they need. */

@@ -64,7 +64,7 @@ function facts(scan) {
     [t("scan.nodules"), isRead(scan) ? number(scan.nodules) : t("scan.not_read_yet")],
     [t("scan.voxel_size"), voxelWords(scan).join(" · ")],
     [t("scan.source"), tOr(`scan.source_${scan.source}`, scan.source)],
-    [t("scan.file"), scan.uploaded_as],
+    [t("scan.file"), scan.uploaded_as && [scan.uploaded_as, h("p.small.muted", { "data-testid": "scan-file-kept" }, t(scan.source === "folder" ? "scan.file_is_id" : "scan.file_kept"))]],
     [t("scan.scanner"), [scan.manufacturer, scan.model_name].filter(Boolean).join(" ")],
     [t("scan.kernel"), scan.kernel],
     [t("scan.thickness"), scan.slice_thickness_mm && t("scan.mm", { value: number(scan.slice_thickness_mm, 2) })],

@@ -69,11 +69,12 @@ function unit(value, name) {
   return format(Intl.NumberFormat, { style: "unit", unit: name, unitDisplay: "short", maximumFractionDigits: 0 }).format(value);
 }
 
-/** "45 sec", "12 min 5 sec", "3 hr 20 min": two units at most. */
+/** "45 sec", "12 min 5 sec", "3 hr 20 min", "3 days": two units at most. */
 export function duration(seconds) {
   if (!isNumber(seconds) || seconds < 0) return DASH;
   const whole = Math.round(seconds);
   const [hours, minutes, rest] = [Math.floor(whole / 3600), Math.floor((whole % 3600) / 60), whole % 60];
+  if (hours >= 48) return unit(Math.round(hours / 24), "day");
   if (hours) return minutes ? `${unit(hours, "hour")} ${unit(minutes, "minute")}` : unit(hours, "hour");
   if (minutes) return rest && minutes < 10 ? `${unit(minutes, "minute")} ${unit(rest, "second")}` : unit(minutes, "minute");
   return unit(rest, "second");

@@ -4,7 +4,7 @@ import { api } from "./api.js";
 import { byId, fill, h, icon } from "./dom.js";
 import { ago, dateTime, number, percent, t, tn } from "./i18n.js";
 import { live } from "./live.js";
-import { isUnderWay } from "./prediction/following.js";
+import { isUnderWay, predictionPath } from "./prediction/following.js";
 import { factsOf, originLine } from "./prediction/origin.js";
 import { bar } from "./prediction/stages.js";
 import { applyFilter, sortRows } from "./tables.js";
@@ -134,8 +134,10 @@ async function loadPredictions() {
 function showPredictions() {
   const waiting = predictions.filter(isUnderWay).sort((one, other) => (one.queue_position ?? 0) - (other.queue_position ?? 0));
   const ended = predictions.filter((one) => !isUnderWay(one));
+  const focused = byId("queue").contains(document.activeElement) ? document.activeElement.dataset.testid : null;
   byId("queue-card").hidden = !waiting.length;
   fill(byId("queue"), waiting.map(queueItem));
+  if (focused) (document.querySelector(`[data-testid="${CSS.escape(focused)}"]`) ?? byId("results-title")).focus();
   byId("results-empty").hidden = ended.length > 0;
   byId("results-content").hidden = !ended.length;
   fill(byId("results-table").tBodies[0], ended.map(resultRow));
@@ -149,8 +151,19 @@ function queueItem(one) {
     { "data-testid": `queue-${one.id}`, "data-state": one.state },
     h("div", {}, h("div.strong.anywhere", {}, scanName(one.scan_id)), h("div.small.muted", {}, one.model.name)),
     h("div.stack.stack-s", { "data-progress": one.id }, progressOf(one)),
-    h("a.button.button-small", { href: readingPath(one) }, icon("eye"), t("predict.open")),
+    h("span.row.row-nowrap", {}, h("a.button.button-small", { href: readingPath(one), "data-testid": `open-${one.id}` }, icon("eye"), t("predict.open")), cancelButton(one)),
   );
+}
+
+function cancelButton(one) {
+  const cancel = async ({ currentTarget }) => {
+    const scan = scanName(one.scan_id);
+    if (await attempt(currentTarget, () => api.remove(predictionPath(one.id)))) toast(t("predict.is_cancelled", { scan }));
+    await loadPredictions();
+    byId(byId("queue-card").hidden ? "results-title" : "queue-title").focus(); // the pressed one is gone; no other is near
+  };
+  const words = t("predict.cancel_reading", { scan: scanName(one.scan_id) });
+  return h("button.button.button-small", { type: "button", "aria-label": words, "data-testid": `cancel-${one.id}`, onClick: cancel }, icon("xmark"), t("action.cancel"));
 }
 
 function progressOf({ state, stage, progress, queue_position: position }) {
@@ -158,10 +171,15 @@ function progressOf({ state, stage, progress, queue_position: position }) {
   return [h("span.small", {}, t("predict.stage_share", { stage: t(`predict.stage_${stage || "read"}`), share: percent(progress) })), bar(progress)];
 }
 
+function notRead({ code, message, stage_text: stage }) {
+  if (code === "cancelled") return h("span.pill", {}, icon("circle-xmark"), message);
+  return h("span.pill.pill-bad", { title: message }, icon("circle-xmark"), t("predict.failed_in", { stage }));
+}
+
 function resultRow(one) {
   const failed = one.state === "failed";
   const found = failed
-    ? h("span.pill.pill-bad", { title: one.error.message }, icon("circle-xmark"), t("predict.failed_in", { stage: one.error.stage_text }))
+    ? notRead(one.error)
     : h("span", {}, tn("predict.candidates", one.num_candidates), one.warnings.length > 0 && h("span.pill.pill-warn", { title: one.warnings.map(({ text }) => text).join("\n") }, icon("triangle-exclamation"), tn("predict.warnings", one.warnings.length)));
   return h(
     "tr",

@@ -28,6 +28,15 @@ export function hospitalValue(record, metric, hospital) {
   return record.hospitals.find((one) => one.hospital === hospital)?.metrics?.[metric.key];
 }
 
+/** The held-out scans and nodules on which a value of `metric` rests, {num_scans, num_nodules}; undefined where nobody says.
+ * `hospital`: null for the federation, whose counts the server tells those who lead it. */
+export function restsOn(record, metric, hospital = null) {
+  if (metric.source !== "validation") return undefined;
+  const found = hospital === null ? record.validation_pooled : record.validation?.[hospital];
+  if (!Number.isFinite(found?.num_nodules) || !Number.isFinite(found.num_scans)) return undefined;
+  return { num_scans: found.num_scans, num_nodules: found.num_nodules };
+}
+
 function weightedMean(measured, metric) {
   const those = measured.filter((one) => Number.isFinite(one[metric.key]));
   const weights = those.map((one) => one[metric.weight] ?? 1);
@@ -41,9 +50,9 @@ export function seriesOf(run, metricId, names, { withGlobal = true, only = null 
   const metric = metricOf(metricId);
   const records = run.records;
   const start = Date.parse(run.created);
-  const points = (valueOf) =>
+  const points = (valueOf, hospital = null) =>
     records
-      .map((record) => ({ round: record.round, minutes: (Date.parse(record.time) - start) / 60_000, y: valueOf(record) }))
+      .map((record) => ({ round: record.round, minutes: (Date.parse(record.time) - start) / 60_000, y: valueOf(record), on: restsOn(record, metric, hospital) }))
       .filter((point) => Number.isFinite(point.y));
   const hospitals = hospitalsOf(run);
   const series = hospitals
@@ -52,7 +61,7 @@ export function seriesOf(run, metricId, names, { withGlobal = true, only = null 
       label: names(id),
       color: `--series-${(index % 8) + 1}`,
       marker: index % 4,
-      points: points((record) => hospitalValue(record, metric, id)),
+      points: points((record) => hospitalValue(record, metric, id), id),
     }))
     .filter((one) => !only || only.includes(one.id));
   const all = { id: "*", label: t("chart.federation"), color: "--series-global", wide: true, points: points((record) => globalValue(record, metric)) };

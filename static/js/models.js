@@ -1,12 +1,13 @@
 /* The registry of models: which one is in use, where each comes from, and what may be done with it. */
 
+import { accuracyWords } from "./accuracy.js";
 import { api } from "./api.js";
 import { confirmStep, showDialog } from "./dialogs.js";
 import { byId, fill, h, icon } from "./dom.js";
-import { ago, bytes, dateTime, metric, number, percent, t, tOr } from "./i18n.js";
+import { ago, bytes, dateTime, number, percent, t, tOr } from "./i18n.js";
 import { live } from "./live.js";
 import { MODEL_METRICS, modelMetrics } from "./metrics.js";
-import { thresholdMeaning } from "./prediction/threshold.js";
+import { rateWithInterval, thresholdMeaning } from "./prediction/threshold.js";
 import { applyFilter, makeFilter, makeSortable, sortRows } from "./tables.js";
 import { attempt, toast } from "./toasts.js";
 import { hospitalName, learnNames, modelName, trainedOn } from "./words.js";
@@ -100,14 +101,26 @@ async function showCard(model) {
   );
 }
 
-const metricRows = (model) => MODEL_METRICS.filter((key) => Number.isFinite(modelMetrics(model)[key])).map((key) => [tOr(`measure.${key}`, key), metric(modelMetrics(model)[key])]);
+const known = (model) => MODEL_METRICS.filter((key) => Number.isFinite(modelMetrics(model)[key]));
+
+const metricRows = (model) => known(model).map((key) => {
+  const { value, note } = accuracyWords(model, key);
+  return [tOr(`measure.${key}`, key), [value, note && h("div.small.muted", {}, note)]];
+});
+
+/** What was measured, with its interval; the number of nodules stands below where there is an interval to explain. */
+function metricCell(model, key) {
+  const { value, note } = accuracyWords(model, key);
+  const below = note && key === "sensitivity_at_1_fp" && h("div.small.muted.metric-note", {}, note);
+  return h("td.is-number", { "data-value": modelMetrics(model)[key] ?? "", title: note || null }, value, below);
+}
 
 /** From which confidence marks are shown at first, and what that meant in validation. */
 function thresholdWords(model) {
   const validation = model.metrics?.validation_pooled ?? model.metrics?.validation ?? {};
   const { display_threshold: threshold, operating_points: points = [] } = validation;
   if (!Number.isFinite(threshold)) return t("model.no_threshold", { reason: thresholdMeaning(NaN, [], validation) });
-  return h("span", {}, h("strong", {}, percent(threshold)), " ", thresholdMeaning(threshold, points));
+  return h("span", {}, h("strong", {}, percent(threshold)), " ", thresholdMeaning(threshold, points, validation, rateWithInterval));
 }
 
 function row(model) {
@@ -116,7 +129,7 @@ function row(model) {
     { "data-model": model.id },
     h("th", { scope: "row", "data-value": modelName(model) }, h("div.row", {}, modelName(model), model.promoted && promotedPill()), h("div.small.muted", {}, origin(model))),
     h("td.is-number", { "data-value": countOf(model) || "", title: namesOf(model).join(", ") }, countOf(model) ? number(countOf(model)) : "–"),
-    MODEL_METRICS.map((key) => h("td.is-number", { "data-value": modelMetrics(model)[key] ?? "" }, metric(modelMetrics(model)[key]))),
+    MODEL_METRICS.map((key) => metricCell(model, key)),
     h("td", { "data-value": model.created ?? "" }, model.created ? h("time", { datetime: model.created, title: dateTime(model.created) }, ago(model.created)) : "–"),
     h("td", { "data-value": String(model.intact) }, integrity(model)),
     h("td.is-tight", {}, h("div.row.row-nowrap.row-end", {}, buttons(model, true))),
@@ -134,7 +147,10 @@ function lead(model) {
       h(
         "div.stats",
         {},
-        MODEL_METRICS.filter((key) => Number.isFinite(modelMetrics(model)[key])).map((key) => figure(tOr(`measure.${key}`, key), metric(modelMetrics(model)[key]))),
+        known(model).map((key) => {
+          const { value, note } = accuracyWords(model, key);
+          return figure(tOr(`measure.${key}`, key), value, note);
+        }),
         figure(t("model.trained_by"), trainedOn(model)[0] ?? "–", trainedOn(model).slice(1).join(" · ")),
         figure(t("model.made"), ago(model.created), dateTime(model.created)),
       ),

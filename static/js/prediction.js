@@ -20,7 +20,7 @@ import { History } from "./viewer/history.js";
 import { heldDiameter } from "./viewer/marks.js";
 import { Viewer } from "./viewer/viewer.js";
 
-const { id: predictionId, scan: scanId } = byId("prediction").dataset;
+const { id: predictionId, scan: scanId, user } = byId("prediction").dataset;
 const SECOND_READER = "fedlung_second_reader"; // how this person reads, in this browser
 const HALF_STEP = 0.005; // of the slider
 const STYLES = { open: "suggestion", accepted: "accepted", rejected: "rejected" };
@@ -39,6 +39,7 @@ let prediction = null; // null until it has finished
 let signatures = new Map(); // id -> who changed the mark last, and when
 let rows = [];
 let chosen = null;
+let isCancelling = false;
 
 // --- loading -------------------------------------------------------------------------------------------------
 
@@ -73,10 +74,18 @@ function showNews(news) {
 }
 
 function showFailure({ error, model }) {
+  const isCancelled = error.code === "cancelled";
   const again = h("button.button.button-small", { type: "button", "data-testid": "read-again", onClick: (event) => readAgain(event.currentTarget, model.id) }, icon("rotate-right"), t("predict.read_again"));
-  const words = h("div.stack.stack-s", {}, h("p.strong", {}, t("predict.failed", { stage: error.stage_text })), h("p", {}, error.message), h("p", {}, t("predict.failed_means")), h("div", {}, again));
-  fill(byId("news"), h("div.alert.alert-bad", { role: "alert", "data-testid": "reading-failed" }, icon("circle-exclamation"), words));
-  byId("marks-words").textContent = t("predict.failed_marks");
+  const words = h("div.stack.stack-s", {}, h("p.strong", {}, isCancelled ? t("predict.was_cancelled") : t("predict.failed", { stage: error.stage_text })), h("p", {}, error.message), h("p", {}, t("predict.failed_means")), h("div", {}, again));
+  const tone = isCancelled ? "warn" : "bad";
+  fill(byId("news"), h(`div.alert.alert-${tone}`, { role: "alert", "data-testid": "reading-failed" }, icon("circle-exclamation"), words));
+  byId("marks-words").textContent = isCancelled ? t("predict.cancelled_marks") : t("predict.failed_marks");
+  if (isCancelling) again.focus(); // the button that had the focus is gone
+}
+
+async function cancel() {
+  isCancelling = true; // its end is heard as any other, perhaps before the answer comes
+  isCancelling = Boolean(await attempt(byId("cancel"), () => api.remove(predictionPath(predictionId))));
 }
 
 async function readAgain(button, modelId) {
@@ -165,7 +174,8 @@ function onState(state) {
 
 function show() {
   const hidden = isHidden();
-  const found = rowsOf(history.state, prediction?.candidates ?? [], { threshold: threshold(), isHidden: hidden });
+  const isOwn = (id) => (signatures.get(id)?.author ?? user) === user; // what is not saved yet has no author
+  const found = rowsOf(history.state, prediction?.candidates ?? [], { threshold: threshold(), isHidden: hidden, isOwn });
   rows = found.rows.map((row) => ({ ...row, slice: sliceOf(row), isChosen: row.id === chosen, signature: signatures.get(row.id) }));
   table.show(rows);
   chosenMark.show(rowOf(chosen));
@@ -218,6 +228,7 @@ function onMerge(merge, theyChanged, author) {
 
 function onSaved(marks) {
   signatures = signaturesOf(marks);
+  byId("first-reads").textContent = marks.first_reads.map(({ author, time }) => t("predict.by_when", { author, when: dateTime(time) })).join("; ") || t("predict.nobody");
   show();
 }
 
@@ -249,6 +260,7 @@ function showFacts(found) {
     [t("predict.model"), [h("strong", {}, found.model.name), h("br"), originLine(found.model, found.operating_points)]],
     [t("predict.model_threshold"), percent(found.threshold)],
     [t("predict.asked"), t("predict.by_when", { author: found.by, when: dateTime(found.created) })],
+    [t("predict.first_reads"), h("span", { id: "first-reads", "data-testid": "first-reads" })],
     [t("predict.lung_volume"), found.lung_volume_l ? t("predict.liters", { value: number(found.lung_volume_l, 1) }) : t("predict.not_known")],
     [t("predict.uncertainty"), percent(found.uncertainty)],
     [t("predict.checksum"), h("code.small", {}, found.model.sha256.slice(0, 16))],
@@ -320,6 +332,7 @@ byId("threshold-reset").addEventListener("click", () => {
 byId("mask").addEventListener("change", show);
 byId("declare").addEventListener("click", declareRead);
 byId("offer").addEventListener("click", offer);
+byId("cancel").addEventListener("click", cancel);
 byId("second-reader").addEventListener("change", ({ target }) => {
   keepSetting(target.checked);
   show();

@@ -1,5 +1,6 @@
 /* The head of a run: its state in words, progress, what is left, and the buttons that lead it. */
 
+import { pointWords, seenOn, shownPoint } from "./accuracy.js";
 import { api } from "./api.js";
 import { confirmStep } from "./dialogs.js";
 import { fill, h, icon } from "./dom.js";
@@ -27,11 +28,22 @@ export function runStats(run) {
     figure(t("run.round"), t("run.round_of", { round: number(run.current?.round ?? run.round), rounds: number(run.rounds) }), isMeasuring(run) ? t("run.measuring") : null),
     isActive(run)
       ? figure(t("run.left"), run.state === "paused" ? "–" : left === null ? t("run.left_unknown") : t("run.about", { time: roughDuration(left) }), run.state === "paused" ? t("run.waits") : null)
-      : figure(t("run.took"), tookSeconds(run) === null ? "–" : duration(tookSeconds(run))),
+      : figure(t("run.took"), duration(run.worked_seconds), restedWords(run)),
+    ...accuracyFigures(run, figure),
     seesAll ? figure(t("run.hospitals"), number(hospitalsOf(run).length || null), scans ? tn("count.scans", scans) : null) : figure(t("run.own_scans"), number(scans)),
     figure(t("run.strategy"), strategyName(run.config?.strategy) || "–", run.config?.local_epochs ? tn("run.epochs", run.config.local_epochs) : null),
     figure(t("run.started"), h("time", { datetime: run.created, title: dateTime(run.created) }, since), run.started_by ? t("run.by", { user: run.started_by }) : null),
   );
+}
+
+/** What all hospitals together measured last: with its interval, or why there is none. Told to those who lead the federation. */
+function accuracyFigures(run, figure) {
+  const record = run.records?.findLast(({ validation_pooled: pooled }) => Number.isFinite(pooled?.num_nodules));
+  if (!record) return [];
+  const point = shownPoint(record.validation_pooled);
+  const words = point?.interval ? pointWords(point) : { value: "–", note: t("accuracy.no_threshold", { seen: seenOn(record.validation_pooled) }) };
+  const note = record.round === run.round ? words.note : t("page.two_sentences", { one: t("accuracy.after_round", { round: number(record.round) }), two: words.note });
+  return [figure(t("run.sensitivity"), words.value, note)];
 }
 
 /** Whether every hospital of the round has answered, and the new model is read on held-out scans. Who sees one hospital cannot tell. */
@@ -40,10 +52,11 @@ function isMeasuring(run) {
   return seesAll && run.state === "running" && cells.length > 0 && cells.every(({ state }) => state !== "waiting" && state !== "training");
 }
 
-/** Seconds from the start of a run to its end, or to its last complete round; null before that. */
-export function tookSeconds(run) {
-  const last = run.ended ?? run.records?.at(-1)?.time;
-  return last ? (Date.parse(last) - Date.parse(run.created)) / 1000 : null;
+/** When it ended, for a run that was paused, stopped or interrupted for long: what it took is less then. */
+function restedWords(run) {
+  const { worked_seconds: worked, lasted_seconds: lasted } = run;
+  if (!Number.isFinite(worked) || !(lasted - worked >= Math.max(60, worked / 20))) return null;
+  return t(run.state === "finished" ? "run.finished_after" : "run.ended_after", { time: duration(lasted) });
 }
 
 export function progressBar(run) {

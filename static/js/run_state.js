@@ -40,7 +40,7 @@ const CHANGES = {
     return { ...run, rounds: event.rounds, round: event.round, records, current };
   },
   run_finished: (run, { state, round, reason = "", model_id: model = null }) => {
-    const ended = { state, round, reason, current: null, eta_seconds: null, pending: null };
+    const ended = { state, round, reason, current: null, eta_seconds: null, worked_seconds: null, pending: null };
     return { ...run, ...ended, model_id: model ?? run.model_id };
   },
 };

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from fedlung.errors import Conflict, NotFound
+from fedlung.imaging.checked_files import looks_of_scan
 from fedlung.imaging.geometry import Geometry
 from fedlung.imaging.hospital_folder import read_hospital
 from fedlung.imaging.metaimage import read_metaimage, write_metaimage
@@ -71,12 +72,13 @@ def test_a_new_scan_is_there_with_everything(store: Stores, folder: Path, tmp_pa
     store().add(new)
     assert store().ids() == ["1.2.3"]
     assert read_metaimage(store().path("1.2.3")).voxels_zyx.shape == (2, 3, 4)
-    assert store().record("1.2.3") == new.record
+    record = store().record("1.2.3")
+    assert record == replace(new.record, files=looks_of_scan(folder / "scans" / "1.2.3.mhd"))
     picture, lungs, originals = store().thumbnail("1.2.3"), store().lungs("1.2.3"), store().originals("1.2.3")
     assert picture is not None
     assert lungs is not None
     assert [path.read_bytes() for path in (picture, lungs, *originals)] == [b"picture", b"lungs", b"slice"]
-    assert store().with_voxels("ab") == new.record
+    assert store().with_voxels("ab") == record
     assert store().with_voxels("cd") is None
     assert store().bytes_used() == sum((folder / name).stat().st_size for name in files(folder))
 

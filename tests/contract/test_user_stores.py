@@ -9,13 +9,18 @@ from uuid import uuid4
 
 import pytest
 
-from fedlung.errors import Conflict, NotFound
+from fedlung.accounts.accounts import Accounts
+from fedlung.accounts.passwords import PasswordHasher
+from fedlung.accounts.throttle import SignInThrottle
+from fedlung.errors import Conflict, InvalidInput, NotFound
+from fedlung.stores.audit import AuditLog
 from fedlung.stores.fallback.users import FallbackUserStore
 from fedlung.stores.json_users import JsonUserStore
 from fedlung.stores.supabase.connection import SupabaseConnection
 from fedlung.stores.supabase.users import SupabaseUserStore
 from fedlung.stores.users import ADMIN, CLINICIAN, STAFF, User, UserStore, new_user
 from tests.accounts_pair import accounts_pair
+from tests.accounts_world import PASSWORD
 from tests.at_once import run_together
 from tests.supabase_stack import SupabaseStack
 from tests.supabase_world import be_patient
@@ -204,3 +209,27 @@ def test_changes_to_different_people_at_once_are_all_kept(opener: Opener) -> Non
 
     run_together(rename, len(users))
     assert {(user.display_name, user.version) for user in opener().all()} == {("step 4", 6)}
+
+
+def test_the_administrator_who_can_come_in_stays_whatever_keeps_the_accounts(opener: Opener, tmp_path: Path) -> None:
+    accounts = Accounts(opener(), AuditLog(tmp_path / "audit.jsonl"), PasswordHasher(cost=4), SignInThrottle())
+    first, _ = accounts.create_user("test", "admin", "Administrator", ADMIN, None, PASSWORD)
+    second, temporary = accounts.create_user("test", "admin2", "Second", ADMIN, None)
+
+    def disable_first() -> User:
+        return accounts.update_user(
+            "admin",
+            first.id,
+            first.version,
+            display_name="Administrator",
+            role=ADMIN,
+            hospital_id=None,
+            is_active=False,
+        )
+
+    with pytest.raises(InvalidInput, match="who can come in"):
+        disable_first()
+    with pytest.raises(InvalidInput, match="who can come in"):
+        accounts.reset_password("admin", first.id, first.version)
+    accounts.change_password(second.id, temporary, PASSWORD)
+    assert not disable_first().is_active

@@ -66,6 +66,32 @@ def test_after_a_kill_the_running_and_the_queued_one_both_finish(data: Path) -> 
     assert len(list((data / "hospital_a" / "predictions").glob("*/*.partial"))) == 0
 
 
+@pytest.mark.slow
+def test_a_kill_after_cancelling_leaves_it_cancelled(data: Path) -> None:
+    with drive(data, "cancel") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        process.send_signal(signal.SIGKILL)
+    left = states(data)["first"]
+    assert left.error is not None
+    assert (left.state, left.error["code"], left.error["by"]) == (FAILED, "cancelled", "wang")
+    with drive(data, "finish") as process:
+        assert process.communicate(timeout=LONG)[0] == "idle\n"
+    assert (states(data)["first"], states(data)["second"].state) == (left, FINISHED)
+
+
+@pytest.mark.slow
+def test_a_kill_in_the_middle_of_cancelling_leaves_a_reading_that_is_taken_up(data: Path) -> None:
+    with drive(data, "tear") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        process.send_signal(signal.SIGKILL)
+    assert states(data)["first"].state == RUNNING, "nobody was told that it is cancelled"
+    with drive(data, "finish") as process:
+        assert process.communicate(timeout=LONG)[0] == "idle\n"
+    assert {record.state for record in states(data).values()} == {FINISHED}
+
+
 # --- with the real network ---------------------------------------------------------------------------------
 
 

@@ -28,6 +28,13 @@ test("a second reader sees nothing of the model before the own reading is declar
   assert.equal(numBelow, 0);
 });
 
+test("a second reader does not see what a colleague added either, and it keeps its name", () => {
+  const both = added(added(START, { ...OWN, id: "theirs" }), OWN);
+  const view = { threshold: 0, isHidden: true, isOwn: (id) => id !== "theirs" };
+  assert.deepEqual(rowsOf(both, CANDIDATES, view).rows.map(({ label }) => label), ["R2"]);
+  assert.equal(rowsOf(both, CANDIDATES, { ...view, isHidden: false }).rows.length, 4);
+});
+
 test("measures of the model hold only for a mark that is as it was found", () => {
   const volumes = (state) => rowsOf(state, CANDIDATES, { threshold: 0, isHidden: false }).rows.map(({ volume_mm3 }) => volume_mm3);
   assert.deepEqual(volumes(START), [100, 30]);

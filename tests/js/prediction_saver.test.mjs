@@ -64,6 +64,16 @@ test("undo after declaring the first read sends nothing for ever: it stays decla
   assert.equal(server.bodies.length, 1);
 });
 
+test("undo at once after declaring the first read does not take it back", async () => {
+  const server = served();
+  const { saver, seen } = page();
+  saver.want(declared(seen.state));
+  saver.want(seen.state); // undone before anything was sent
+  await saver.flush();
+  assert.ok(saver.isDeclared && saver.isClean);
+  assert.deepEqual(server.bodies.map((body) => body.first_read_declared), [true]);
+});
+
 test("who was slower joins both changes and saves again", async () => {
   const server = served();
   const { saver, seen } = page();

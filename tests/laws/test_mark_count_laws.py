@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from fedlung.evaluation.curve import FrocResult
 from fedlung.federation.mark_counts import THRESHOLDS, MarkCounts, bad_counts_or_none, count_marks, total
@@ -16,6 +17,7 @@ from fedlung.federation.operating_points import (
     LEAST_NODULES,
     LEAST_SCANS,
     Z_95,
+    poisson_interval,
     pooled_validation,
     wilson_interval,
 )
@@ -81,7 +83,20 @@ def test_every_point_is_the_lowest_threshold_that_keeps_its_rate(seed: int) -> N
     for point in points:
         hits = sum(probability >= point["threshold"] and hit for probability, hit in marks)
         assert point["sensitivity"] == pytest.approx(hits / result.num_nodules, abs=1e-4)
-        assert point["fp_per_scan"] == pytest.approx(false_per_scan(point["threshold"]), abs=1e-4)
+        false_rate = false_per_scan(point["threshold"])
+        assert point["fp_per_scan"] == pytest.approx(false_rate, abs=1e-4)
+        interval = poisson_interval(round(false_rate * result.num_scans), result.num_scans)
+        assert point["fp_interval"] == pytest.approx(interval, abs=1e-4)
+
+
+@given(st.integers(0, 500), st.integers(1, 200))
+def test_garwoods_interval_is_where_the_tails_of_the_poisson_law_weigh_2_5_percent(count: int, scans: int) -> None:
+    low, high = poisson_interval(count, scans)
+    assert low <= count / scans < high
+    assert stats.poisson.cdf(count, high * scans) == pytest.approx(0.025)
+    if count:
+        assert stats.poisson.sf(count - 1, low * scans) == pytest.approx(0.025)
+    assert high * scans == pytest.approx(stats.chi2.ppf(0.975, 2 * count + 2) / 2)
 
 
 @given(st.integers(1, 500).flatmap(lambda of: st.tuples(st.integers(0, of), st.just(of))))

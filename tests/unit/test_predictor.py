@@ -13,7 +13,7 @@ import pytest
 from federated_inference_utils import FederatedLungNodulePredictor, main, summary
 from fedlung.detection.candidates import LOWEST_PROBABILITY, MOST_MARKS_PER_SCAN
 from fedlung.detection.prediction import RESEARCH_USE, Prediction
-from fedlung.errors import ArchitectureMismatch, BadCheckpoint, BadScan
+from fedlung.errors import ArchitectureMismatch, BadCheckpoint, BadScan, Stopped
 from fedlung.federation.operating_points import DEFAULT_THRESHOLD
 from fedlung.imaging.metaimage import read_metaimage, write_metaimage
 from fedlung.imaging.phantom import make_phantom
@@ -91,6 +91,22 @@ def test_progress_names_the_stages_and_ends_at_one(predictor, volume: CTVolume):
     shares = [share for stage, share in told if stage == "network"]
     assert shares == sorted(shares)
     assert shares[-1] == told[-1][1] == 1.0
+
+
+def test_it_stops_within_one_window_of_the_network(predictor, prediction: Prediction, volume: CTVolume):
+    """A window may hold a whole scan; afterwards the network is as before."""
+    asked: list[int] = []
+    told: list[tuple[str, float]] = []
+    with pytest.raises(Stopped):
+        predictor.predict(
+            volume,
+            on_progress=lambda stage, share: told.append((stage, share)),
+            should_stop=lambda: len(asked) == 5 or asked.append(1),
+        )
+    assert len(asked) == 5
+    assert told[-1] == ("network", 0.0), "no window had come to its end"
+    assert all(not layer._forward_pre_hooks for layer in predictor.network.modules())
+    assert predictor.predict(replace(volume, series_uid="scan")).candidates == prediction.candidates
 
 
 def test_the_threshold_is_the_callers_then_the_models_then_the_default(folder, prediction, predictor, volume, tmp_path):

@@ -76,8 +76,8 @@ def test_what_was_removed_from_a_scan(signed_in: SignedIn, services: Services, t
     assert record is not None
     store.scans.describe(replace(record, removed=("file name", "PatientName"), uploaded_as="DICOM, 7 files"), tmp_path)
     seen = in_chinese(staff.browser).get(f"/api/scans/{scan_id}").get_json()
-    assert seen["removed"] == ["file name", "PatientName"], "programs get the names of the fields"
-    assert seen["removed_words"] == ["文件名", "患者姓名（PatientName）"]
+    assert seen["removed"] == ["PatientName"], "programs get the names of the fields; the name of the file is kept"
+    assert seen["removed_words"] == ["患者姓名（PatientName）"]
     assert seen["uploaded_as"] == "DICOM，7 个文件"
     others = signed_in("clinician_b").get(f"/api/scans/{scan_id}").get_json()
     assert not {"removed", "removed_words", "uploaded_as"} & set(others)

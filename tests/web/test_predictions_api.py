@@ -104,6 +104,7 @@ def test_every_id_crossed_between_two_hospitals_is_not_found(
                 assert answer.status_code == 404, f"{name} {path}"
             assert somebody.get(f"/inference/{foreign}").status_code == 404
             assert somebody.send("POST", f"/api/predictions/{foreign}/offer").status_code == 404
+            assert somebody.send("DELETE", f"/api/predictions/{foreign}").status_code == 404
             body = {"version": 0, "items": []}
             assert somebody.send("PUT", f"/api/predictions/{foreign}/marks", body).status_code == 404
             assert foreign not in somebody.get("/api/predictions").text
@@ -168,8 +169,9 @@ def test_marks_are_kept_with_author_and_a_conflict_shows_the_newest(person: Call
     assert [mark["author"] for mark in saved["items"]] == ["clinician_a", "", "", "clinician_a"]
     late = second.send("PUT", path, {"version": 0, "items": items})
     assert (late.status_code, late.get_json()["error"]["code"]) == (409, "conflict")
-    assert late.get_json()["marks"] == saved
-    assert second.read(done)["marks"] == saved
+    seen_by_second = {**saved, "first_read_declared": False}
+    assert late.get_json()["marks"] == seen_by_second
+    assert second.read(done)["marks"] == seen_by_second
     assert second.read(done)["history"][0]["accepted"] == 1
 
 

@@ -62,7 +62,7 @@ def read(staff: Person, services: Services) -> Callable[[str], str]:
 def with_originals(folder: Path) -> None:
     """What the intake keeps where a hospital wants it."""
     save_dicom(folder / "originals" / "scan")
-    describe(folder, RECORD)
+    describe(folder, replace(RECORD, has_original_dicom=True))
 
 
 def describe(folder: Path, record: ScanRecord) -> None:
@@ -121,7 +121,10 @@ def test_every_export_carries_the_notice_and_is_kept_by_nobody(
 
 def test_the_json_is_as_documented(staff: Person, read: Callable[[str], str]) -> None:
     page = (Path(__file__).resolve().parents[2] / "docs/reference/prediction-json.md").read_text(encoding="utf-8")
-    export = staff.get(f"/api/predictions/{read('scan')}/export.json").get_json()
+    path = f"/api/predictions/{read('scan')}"
+    declared = {"version": 0, "items": [], "first_read_declared": True}
+    assert staff.send("PUT", f"{path}/marks", declared).status_code == 200
+    export = staff.get(f"{path}/export.json").get_json()
     documented = set(re.findall(r"^\| `([a-z_.\[\]0-9]+)` \|", page, flags=re.MULTILINE))
     assert documented == set(fields_of(export))
 
@@ -133,7 +136,7 @@ def fields_of(value: dict[str, Any], above: str = "") -> Iterator[str]:
         yield path
         if isinstance(below, dict) and path not in ("model.validation", "reading.seconds", "operating_point"):
             yield from fields_of(below, f"{path}.")
-        if isinstance(below, list) and path == "marks":
+        if isinstance(below, list) and path in ("marks", "first_reads"):
             yield from fields_of(below[0], f"{path}[].")
 
 

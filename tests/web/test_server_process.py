@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import signal
 import socket
 import subprocess
@@ -68,6 +69,17 @@ def test_a_session_and_a_stopped_run_outlive_a_restart(start: Start) -> None:
     run = admin.get("/api/status").json()["run"]
     assert (run["id"], run["state"], run["can_resume"]) == (run_id, "stopped", True)
     admin.close()
+
+
+def test_a_connection_may_rest_between_two_questions(start: Start) -> None:
+    connection = http.client.HTTPConnection(start().url.removeprefix("http://"), timeout=10)
+    for rest_seconds in (0, 4):
+        time.sleep(rest_seconds)
+        connection.request("GET", "/healthz")
+        answer = connection.getresponse()
+        assert (answer.status, answer.read()[:1]) == (200, b"{")
+        assert not answer.will_close
+    connection.close()
 
 
 def test_a_second_server_on_the_folder_is_told_who_is_there(start: Start, data: Path) -> None:

@@ -15,7 +15,7 @@ from fedlung.settings import Settings
 from fedlung.stores.room import Limits
 from fedlung.stores.upload_groups import CHECKING
 from fedlung.web.services import Services
-from tests.upload_world import PIECES, TUS, Sender, a_chest, encoded, metaimage_files
+from tests.upload_world import PIECES, TUS, Sender, a_chest, encoded, metaimage_files, written_long_ago
 from tests.web.conftest import SignedIn
 
 
@@ -280,6 +280,7 @@ def test_an_examination_that_breaks_is_told(
 def test_a_scan_that_was_copied_by_hand_is_looked_at(staff: Sender, services: Services, settings: Settings) -> None:
     metaimage_files(replace(a_chest(), series_uid="by hand"), settings.data / "hospital_a" / "scans")
     (settings.data / "hospital_a" / "scans" / "broken.mhd").write_text("ObjectType = Image\n")
+    written_long_ago(settings.data / "hospital_a" / "scans")
     before = {scan["scan_id"]: scan for scan in staff.browser.get("/api/scans").get_json()["scans"]}
     assert (before["by hand"]["state"], before["by hand"]["is_read"]) == ("ready", True)
     while services.scans.intake.work_once():

@@ -200,6 +200,19 @@ def test_last_administrator_cannot_lock_everybody_out(
     assert admin.get("/admin/users").status_code == 200
 
 
+def test_last_administrator_keeps_the_own_password_in_the_page(
+    admin: FlaskClient, services: Services, pages: Pages
+) -> None:
+    """The reset would end the very session that is to show the new password."""
+    services.accounts.create_user("test", "admin2", "Second", "admin", None)  # has not come yet
+    before = stored(services, "admin")
+    assert post(admin, f"/admin/users/{before.id}/reset-password", {"version": before.version}).status_code == 422
+    context = pages.last("admin_users.html")
+    assert (context["errors"].keys(), context["form"]["user_id"]) == ({"is_active"}, before.id)
+    assert stored(services, "admin") == before
+    assert admin.get("/admin/users").status_code == 200
+
+
 def test_administrator_who_steps_down_is_out_at_once(admin: FlaskClient, services: Services) -> None:
     services.accounts.create_user("test", "admin2", "Second", "admin", None, PASSWORD)
     answer = change(admin, stored(services, "admin"), role="staff", hospital_id="hospital_a")

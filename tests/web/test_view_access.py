@@ -43,6 +43,7 @@ INVENTORY = {  # method and path -> roles
     "POST /api/predictions": {"staff", "clinician"},
     "GET /api/predictions": {"staff", "clinician"},
     "GET /api/predictions/<prediction_id>": {"staff", "clinician"},
+    "DELETE /api/predictions/<prediction_id>": {"staff", "clinician"},
     "PUT /api/predictions/<prediction_id>/marks": {"staff", "clinician"},
     "POST /api/predictions/<prediction_id>/offer": {"staff", "clinician"},
     "GET /api/predictions/<prediction_id>/offer": {"staff", "clinician"},

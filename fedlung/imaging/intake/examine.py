@@ -50,7 +50,7 @@ class ExaminedScan:
             ``write_metaimage``: the header is made from nothing.
         facts: what else is kept; ``facts.original_uid`` and ``facts.patient_id`` are not to be stored.
         checks: all that were made, in the order in which they should be read.
-        removed: what was left behind of the headers, as names ("PatientName", "Comment", "file name").
+        removed: what was left behind of the headers, as names ("PatientName", "Comment").
         original_name: the name of the file, the folder or the archive, for the hospital's own staff.
         voxels_sha256: of the HU in LPS order, so one scan in two forms has one digest (hex).
         lungs: the coarse mask, in LPS order; ``lung_files.save_lungs`` keeps it for the import of annotations.
@@ -161,7 +161,7 @@ def _examined(scan: ScanFiles, remap: Callable[[str], str], report: Progress) ->
     volume, facts, removed = _read(scan)
     report("checking", READING_SHARE)
     stored = replace(volume, series_uid=remap(facts.original_uid))
-    examined = examine_volume(stored, facts, original_name=shown(scan.name), removed=("file name", *removed))
+    examined = examine_volume(stored, facts, original_name=shown(scan.name), removed=removed)
     report("checking", 1.0)
     if scan.unread_neighbours:
         examined = replace(examined, checks=(*examined.checks, unread_neighbours(scan.unread_neighbours)))

@@ -66,7 +66,16 @@ def list_all() -> ResponseReturnValue:
 @blueprint.get("/api/predictions/<prediction_id>")
 @access(DETECT_NODULES)
 def one(prediction_id: str) -> ResponseReturnValue:
-    return jsonify(full_json(_service(), own_prediction(prediction_id)))
+    return jsonify(full_json(_service(), own_prediction(prediction_id), signed_in_user().username))
+
+
+@blueprint.delete("/api/predictions/<prediction_id>")
+@access(DETECT_NODULES)
+def cancel(prediction_id: str) -> ResponseReturnValue:
+    """Of a reading that is queued or running; one that has ended is kept."""
+    record = _service().cancel(_hospital(), prediction_id, signed_in_user().username)
+    _note_deed(Action.PREDICTION_CANCELLED, record)
+    return jsonify(summary_json(record))
 
 
 @blueprint.put("/api/predictions/<prediction_id>/marks")
@@ -85,9 +94,9 @@ def save_marks(prediction_id: str) -> ResponseReturnValue:
         newest = _service().marks.newest(folder, candidates)
         message = gettext("%(name)s has changed the marks meanwhile.", name=newest.author)
         error = {"code": Conflict.code, "message": message}
-        return jsonify(error=error, marks=marks_json(newest)), 409
+        return jsonify(error=error, marks=marks_json(newest, author)), 409
     _note_deed(Action.MARKS_SAVED, record, version=saved.version, **saved.counts())
-    return jsonify(marks_json(saved))
+    return jsonify(marks_json(saved, author))
 
 
 @blueprint.post("/api/predictions/<prediction_id>/offer")

@@ -1,30 +1,37 @@
-"""A reading beside one of an earlier scan of the same person: what is new, what has grown, what is gone."""
+"""A reading beside one of an earlier scan of the same person: what is new, what has grown, what is gone.
+
+What the other scan does not show is neither new nor gone: that scan says nothing about it.
+"""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
 from typing import Any
 
+import numpy as np
 from flask_babel import gettext
+from numpy.typing import ArrayLike
 
 from fedlung.detection.categories import NEW, category_of
 from fedlung.detection.comparison import MATCHED_WITHIN_MM, Pair, Seen, match
 from fedlung.errors import FedLungError, InvalidInput
+from fedlung.imaging.geometry import Geometry
 from fedlung.imaging.metaimage import read_metaimage
 from fedlung.imaging.registration import DOUBTFUL_CORRELATION, RigidMotion, align
 from fedlung.imaging.volume import CTVolume
 from fedlung.reports.marked_scan import MarkedScan, ReportedMark
 from fedlung.web.predictions.scan_files import ScanFile
 from fedlung.web.predictions.service import PredictionService
-from fedlung.web.predictions.words import category_words
+from fedlung.web.predictions.words import agreement_words, category_words
 
 logger = logging.getLogger(__name__)
 Json = dict[str, Any]
+Point = tuple[float, float, float]
 _ONE_AT_A_TIME = threading.Lock()  # two whole scans are in memory
 
 
@@ -45,6 +52,8 @@ def compare(service: PredictionService, current: MarkedScan, prior: MarkedScan) 
     left_out_now = match(_seen(_unreported(current)), found.gone).pairs
     was_weak = {pair.now.id: asdict(pair.prior) for pair in left_out}
     is_weak = {pair.prior.id: asdict(pair.now) for pair in left_out_now}
+    new, not_in_prior = _covered(found.new, was_weak, prior.viewed, motion.to_moving)
+    gone, not_in_current = _covered(found.gone, is_weak, current.viewed, np.asarray)
     return {
         "prediction_id": current.record.id,
         "prior_id": prior.record.id,
@@ -63,10 +72,12 @@ def compare(service: PredictionService, current: MarkedScan, prior: MarkedScan) 
         },
         "pairs": [_pair(pair, days) for pair in found.pairs],
         "new": [
-            {**asdict(seen), "category": _category_of_new(seen), "unreported": was_weak.get(seen.id)}
-            for seen in found.new
+            {**asdict(seen), "category": _category_of_new(seen), "unreported": was_weak.get(seen.id)} for seen in new
         ],
-        "gone": [{**asdict(seen), "unreported": is_weak.get(seen.id)} for seen in found.gone],
+        "gone": [{**asdict(seen), "unreported": is_weak.get(seen.id)} for seen in gone],
+        "not_in_prior": [asdict(seen) for seen in not_in_prior],
+        "not_in_current": [asdict(seen) for seen in not_in_current],
+        "diameter_texts": _diameter_texts(current, prior, found.pairs),
     }
 
 
@@ -110,6 +121,27 @@ def _aligned(fixed: CTVolume, moving: CTVolume) -> RigidMotion:
 
 def _unreported(scan: MarkedScan) -> list[ReportedMark]:
     return [item for item in scan.marks if not item.is_reported]
+
+
+def _covered(
+    marks: Sequence[Seen], weak: Mapping[str, Json], other: Geometry, to_other: Callable[[Point], ArrayLike]
+) -> tuple[list[Seen], list[Seen]]:
+    """Those that the other scan would show whole, or has marked weakly; and those outside it or cut by its border."""
+    shown = [
+        seen.id in weak or float(other.depth_mm(to_other(seen.center_xyz_mm))) >= seen.diameter_mm / 2 for seen in marks
+    ]
+    inside = [seen for seen, is_shown in zip(marks, shown, strict=True) if is_shown]
+    return inside, [seen for seen, is_shown in zip(marks, shown, strict=True) if not is_shown]
+
+
+def _diameter_texts(current: MarkedScan, prior: MarkedScan, pairs: Iterable[Pair]) -> list[str]:
+    """How far off the diameters of which a change is said may be, each sentence once; nothing for a reader's own."""
+    paired = [(current, pair.now.id) for pair in pairs] + [(prior, pair.prior.id) for pair in pairs]
+    measured = [(scan, item) for scan, mark_id in paired for item in scan.reported if item.mark.id == mark_id]
+    as_found = sorted(
+        ((scan, item) for scan, item in measured if item.is_as_found), key=lambda one: one[1].mark.diameter_mm
+    )
+    return list(dict.fromkeys(agreement_words(scan.diameter_agreement(item)) for scan, item in as_found))
 
 
 def _seen(marks: Iterable[ReportedMark]) -> list[Seen]:

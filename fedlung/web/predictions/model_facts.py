@@ -8,7 +8,7 @@ from typing import Any
 from fedlung.stores.model_registry import ModelEntry
 
 POINT = ("threshold", "fp_per_scan", "sensitivity", "num_scans")
-MORE = ("interval", "num_nodules")
+MORE = ("interval", "fp_interval", "num_nodules")
 
 
 def model_facts(entry: ModelEntry) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def operating_points(card: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _point(listed: Mapping[str, Any]) -> dict[str, Any]:
-    """With the 95 % interval of the sensitivity and the number of nodules, where the card knows them."""
+    """With the 95 % intervals of both rates and the number of nodules, where the card knows them."""
     more = {name: listed[name] for name in MORE if name in listed}
     return {**{name: float(listed[name]) for name in POINT}, **more}
 

@@ -59,8 +59,8 @@ def listed_json(service: PredictionService, record: PredictionRecord) -> Json:
     return {**summary_json(record, service.progress(record)), "offered": _offer(offers[-1]) if offers else None}
 
 
-def full_json(service: PredictionService, record: PredictionRecord) -> Json:
-    """With the marks; they are None, never an empty list, until the scan was read to the end.
+def full_json(service: PredictionService, record: PredictionRecord, username: str) -> Json:
+    """With the marks, as ``username`` gets them: None, never an empty list, until the scan was read to the end.
 
     Raises:
         UnreadableStore: what was found cannot be read.
@@ -77,14 +77,15 @@ def full_json(service: PredictionService, record: PredictionRecord) -> Json:
         "candidates": [_candidate(candidate, record.model) for candidate in content["candidates"]],
         "num_slices": content["viewed"]["shape_zyx"][0],
         "lung_volume_l": content["lung_volume_l"],
-        "marks": marks_json(marks),
+        "marks": marks_json(marks, username),
         "history": service.marks.history(folder),
         "offers": [_offer(offer) for offer in offers],
     }
 
 
-def marks_json(marks: MarkVersion) -> Json:
-    return asdict(marks)
+def marks_json(marks: MarkVersion, username: str) -> Json:
+    """``first_read_declared`` is about the person who asks; ``first_reads`` names everybody who declared it."""
+    return {**asdict(marks), "first_read_declared": marks.has_declared(username)}
 
 
 def _offer(offer: Json) -> Json:
@@ -108,7 +109,7 @@ def _error(record: PredictionRecord) -> Json | None:
         return None
     return {
         "stage": record.error["stage"],
-        "stage_text": str(STAGES.get(record.error["stage"], STAGES["server"])),
+        "stage_text": str(STAGES.get(record.error["stage"], STAGES["server"])) if record.error["stage"] else "",
         "code": record.error["code"],
         "message": error_words(record.error),
     }

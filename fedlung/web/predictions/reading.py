@@ -38,7 +38,12 @@ class Predictor(Protocol):
     origin: ModelOrigin
 
     def predict(
-        self, volume: CTVolume, *, on_progress: OnStage | None = None, seconds: dict[str, float] | None = None
+        self,
+        volume: CTVolume,
+        *,
+        on_progress: OnStage | None = None,
+        seconds: dict[str, float] | None = None,
+        should_stop: Callable[[], bool] = lambda: False,
     ) -> Prediction: ...
 
 
@@ -87,13 +92,22 @@ class ScanReading:
             self._loaded = model.sha256, predictor
         return self._loaded[1]
 
-    def read(self, predictor: Predictor, scan: ScanFile, tell: OnStage, seconds: dict[str, float]) -> Found:
+    def read(
+        self,
+        predictor: Predictor,
+        scan: ScanFile,
+        tell: OnStage,
+        seconds: dict[str, float],
+        should_stop: Callable[[], bool],
+    ) -> Found:
         """
         Args:
             tell: hears of every stage from `READ` on.
             seconds: times of the stages before.
+            should_stop: asked within the network, which may go on for long without telling anything.
 
         Raises:
+            Stopped: ``should_stop`` said so, or ``tell`` did.
             BadScan: the scan is refused, or was when it was checked.
             FedLungError: the network's answer cannot be used.
         """
@@ -104,7 +118,7 @@ class ScanReading:
         with timed(READ, seconds):
             volume = read_metaimage(scan.path)
             viewed = reorient_to_lps(volume).geometry
-        prediction = predictor.predict(volume, on_progress=_only_stages(tell), seconds=seconds)
+        prediction = predictor.predict(volume, on_progress=_only_stages(tell), seconds=seconds, should_stop=should_stop)
         seconds = dict(prediction.seconds)
         tell(DESCRIBE, 0.0)
         with timed(DESCRIBE, seconds):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
 
 from flask_babel import gettext
 
@@ -122,8 +121,8 @@ def _model_facts(scan: MarkedScan) -> list[tuple[str, str]]:
     if point is not None:
         meaning = gettext(
             "in validation about %(rate)s false marks per scan at a sensitivity of %(sensitivity)s, on %(scans)s scans",
-            rate=f"{round(point['fp_per_scan'], 2):g}",
-            sensitivity=_sensitivity(point),
+            rate=_with_interval(f"{round(point['fp_per_scan'], 2):g}", point.get("fp_interval")),
+            sensitivity=_with_interval(f"{point['sensitivity']:.2f}", point.get("interval")),
             scans=f"{point['num_scans']:g}",
         )
         if point["threshold"] < scan.threshold - NEAR:  # at most as many of both; how many nobody measured
@@ -136,11 +135,10 @@ def _model_facts(scan: MarkedScan) -> list[tuple[str, str]]:
     ]
 
 
-def _sensitivity(point: Mapping[str, Any]) -> str:
-    value = f"{point['sensitivity']:.2f}"
-    if "interval" not in point:
+def _with_interval(value: str, interval: Sequence[float] | None) -> str:
+    if interval is None:
         return value
-    low, high = (f"{end:.2f}" for end in point["interval"])
+    low, high = (f"{end:.2f}" for end in interval)
     text: str = gettext("%(value)s (95 %% interval %(low)s to %(high)s)", value=value, low=low, high=high)
     return text
 
@@ -148,13 +146,14 @@ def _sensitivity(point: Mapping[str, Any]) -> str:
 def _reading_facts(scan: MarkedScan, exported: str, exported_by: str) -> list[tuple[str, str]]:
     record = scan.record
     stages = "; ".join(f"{STAGES.get(name, name)} {value:.1f} s" for name, value in record.seconds.items())
-    first_read = gettext("declared") if scan.version.first_read_declared else gettext("not declared")
+    declared = [f"{one.author}, {_minute(one.time)}" for one in scan.version.first_reads]
+    first_read = "; ".join(declared) or gettext("not declared")
     judged = gettext("version %(number)s", number=scan.version.version)
     if scan.version.version:
         judged = f"{judged}, {scan.version.author}, {_minute(scan.version.time)}"
     return [
         (gettext("Read by the model"), f"{_minute(record.finished)}, {sum(record.seconds.values()):.1f} s ({stages})"),
-        (gettext("Own first read"), first_read),
+        (gettext("First read declared by"), first_read),
         (gettext("Judged"), judged),
         (gettext("Report made"), f"{_minute(exported)}, {exported_by}"),
     ]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from fedlung.errors import BadScan
+from fedlung.imaging.checked_files import is_changed
 from fedlung.imaging.metaimage_header import read_header
 from fedlung.stores.hospitals import HospitalFolders
 from fedlung.stores.scan_records import ScanRecord
@@ -61,7 +62,7 @@ class FolderScans:
     def find(self, hospital_id: str, scan_id: str) -> ScanFile:
         store = FileScanStore(self._hospitals.folder(hospital_id))
         path, record = store.path(scan_id), store.record(scan_id)
-        if record is None:  # copied into the folder by hand, and not looked at yet
+        if record is None or is_changed(path, record.files):  # copied there by hand, and not looked at yet
             return ScanFile(hospital_id, scan_id, path, scan_id, self._digest(path))
         return ScanFile(
             hospital_id,
@@ -72,7 +73,7 @@ class FolderScans:
             record.patient_key,
             record.study_date,
             record.slice_thickness_mm,
-            tuple(store.originals(scan_id)),
+            tuple(store.originals(scan_id)) if record.has_original_dicom else (),
             _problems(record),
         )
 

@@ -1,7 +1,8 @@
 """Requests for predictions in one queue, and the one thread that works them off.
 
 A request is on disk before it is answered, and a server that starts takes up what another one left, queued or half
-done: nothing that was asked for is lost. A scan that cannot be read ends as failed, with the stage and the reason.
+done: nothing that was asked for is lost. A scan that cannot be read ends as failed, with the stage and the reason; so
+does one that a person cancels, and then the worker writes nothing more about it.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ MOST_WAITING = 200  # of one hospital
 MOST_ATTEMPTS = 3
 """A reading that ends the server itself (no memory is left) would do so for ever."""
 SERVER = "server"  # the stage of what no stage can be blamed for
+CANCELLED = "cancelled"  # the code of a reading that a person ended
 PROGRESS_SECONDS = 0.25
 SHUTDOWN_SECONDS = 5.0
 
@@ -71,6 +73,8 @@ class PredictionService:
         self._queue: deque[PredictionRecord] = deque()
         self._current: PredictionRecord | None = None
         self._stage: tuple[str, float] = ("", 0.0)
+        # Of the current one: whichever is set first, under the lock, decides how it ends.
+        self._is_cancelled, self._is_ending = False, False
         self._told = 0.0
         self._closed = False
         self._thread: threading.Thread | None = None
@@ -102,6 +106,28 @@ class PredictionService:
             self._changed.notify_all()
         return wanted
 
+    def cancel(self, hospital_id: str, prediction_id: str, username: str) -> PredictionRecord:
+        """End what is queued or running; it has failed, on disk, when this returns, and the worker stops in a moment.
+
+        Raises:
+            NotFound: this hospital has no such prediction.
+            Conflict: it has ended already, or is being kept at this moment.
+        """
+        with self._changed:
+            record = self.store.get(hospital_id, prediction_id)
+            is_current = self._current is not None and self._current.id == record.id
+            if not record.is_under_way or (is_current and self._is_ending):
+                raise Conflict(gettext("This reading has ended already: there is nothing to cancel."))
+            stage = self._stage[0] if is_current else ""
+            told = {"stage": stage, "code": CANCELLED, "message": f"cancelled by {username}", "by": username}
+            cancelled = self.store.replace(replace(record, state=FAILED, finished=utc_now(), error=told))
+            if is_current:
+                self._is_cancelled = True
+            self._queue = deque(waiting for waiting in self._queue if waiting.id != record.id)
+            self._changed.notify_all()
+        self._publish_end(cancelled, FAILED)
+        return cancelled
+
     def model(self, model_id: str | None = None) -> ModelEntry:
         """That model; without an id the promoted one, else the one that was shipped. Raises NotFound."""
         wanted = model_id or self._models.promoted_id()
@@ -116,6 +142,8 @@ class PredictionService:
         """None for a prediction that is not under way."""
         with self._changed:
             if self._current is not None and self._current.id == record.id:
+                if self._is_cancelled:
+                    return None
                 return Progress(*self._stage, queue_position=0)
             ids = [waiting.id for waiting in self._queue]
             return Progress("", 0.0, ids.index(record.id) + 1) if record.id in ids else None
@@ -162,6 +190,7 @@ class PredictionService:
                 return None
             self._current = self._queue.popleft()
             self._stage = ("", 0.0)
+            self._is_cancelled, self._is_ending = False, False
             return self._current
 
     def _work_off(self, record: PredictionRecord) -> None:
@@ -170,11 +199,11 @@ class PredictionService:
             return
         # `state` and `attempts` are on disk before the work begins: it may be what ends the process.
         running = replace(record, state=RUNNING, attempts=record.attempts + 1, started=utc_now())
-        self.store.replace(running)
+        self._keep(running)
         try:
             self._read(running)
         except Stopped:
-            self.store.replace(replace(record, state=QUEUED))
+            self._keep(replace(record, state=QUEUED))
         except FedLungError as error:
             self._fail(running, self._stage[0], error)
         except MemoryError:
@@ -194,7 +223,13 @@ class PredictionService:
             predictor = self._reading.open(entry)
         self._tell(record, READ, 0.0)
         scan = self.scans.find(record.hospital_id, record.scan_id)
-        found = self._reading.read(predictor, scan, lambda stage, share: self._tell(record, stage, share), seconds)
+        found = self._reading.read(
+            predictor,
+            scan,
+            lambda *stage: self._tell(record, *stage),
+            seconds,
+            lambda: self._closed or self._is_cancelled,
+        )
         kept = replace(
             record,
             # As it is now: the scan may have been replaced while it waited.
@@ -205,14 +240,28 @@ class PredictionService:
             uncertainty=found.uncertainty,
             num_candidates=len(found.content["candidates"]),
         )
+        with self._changed:
+            self._raise_if_cancelled()
+            self._is_ending = True
         self.store.finish(kept, found.content, found.labels)
         self._publish_end(record, FINISHED)
 
     def _fail(self, record: PredictionRecord, stage: str, error: FedLungError) -> None:
-        logger.warning("prediction %s failed in stage %s: %s", record.id, stage, error.code)
         told = {"stage": stage, "code": error.code, "message": str(error)}
-        self.store.replace(replace(record, state=FAILED, finished=utc_now(), error=told))
-        self._publish_end(record, FAILED)
+        if self._keep(replace(record, state=FAILED, finished=utc_now(), error=told)):
+            logger.warning("prediction %s failed in stage %s: %s", record.id, stage, error.code)
+            self._publish_end(record, FAILED)
+
+    def _keep(self, record: PredictionRecord) -> bool:
+        """Whether the current one is not cancelled: then nothing is written over what `cancel` wrote."""
+        with self._changed:
+            if not self._is_cancelled:
+                self.store.replace(record)
+            return not self._is_cancelled
+
+    def _raise_if_cancelled(self) -> None:
+        if self._is_cancelled:
+            raise Stopped("the reading was cancelled")
 
     # --- who hears of it -------------------------------------------------------------------------------
 
@@ -221,6 +270,7 @@ class PredictionService:
         if self._closed:
             raise Stopped("the server is shutting down")
         with self._changed:
+            self._raise_if_cancelled()
             is_new = stage != self._stage[0]
             self._stage = (stage, share)
         if is_new or self._clock() - self._told >= PROGRESS_SECONDS:

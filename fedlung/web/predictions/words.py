@@ -15,7 +15,7 @@ from fedlung.stores.prediction_marks import ACCEPTED, MODEL, OPEN, READER, REJEC
 from fedlung.web.error_answers import ANSWERS
 from fedlung.web.i18n import locale
 from fedlung.web.predictions import reading
-from fedlung.web.predictions.service import SERVER
+from fedlung.web.predictions.service import CANCELLED, SERVER
 from fedlung.web.scans.refusal_words import in_words
 
 RESEARCH_USE = lazy_gettext("Research use, not for diagnosis.")
@@ -147,6 +147,9 @@ def warning_words(warning: Mapping[str, Any]) -> str:
 
 def error_words(error: Mapping[str, str]) -> str:
     """Why a prediction failed: the plain sentence in the reader's language, then what was found exactly."""
+    if error["code"] == CANCELLED:
+        cancelled: str = gettext("Cancelled by %(name)s.", name=error["by"])
+        return cancelled
     text = str(ANSWERS.get(error["code"], ANSWERS["failed"])[1])
     if error["code"] == "failed":
         text = gettext("The scan could not be read to the end.")

@@ -28,7 +28,7 @@ from fedlung.web.body_sizes import largest_body
 from fedlung.web.json_bodies import json_object
 from fedlung.web.scans.annotation_request import parse_annotations
 from fedlung.web.scans.intake_queue import tell_scans_changed
-from fedlung.web.scans.own_scans import note_deed, own_store, sentence
+from fedlung.web.scans.own_scans import note_deed, own_store, scan_in_audit, sentence
 from fedlung.web.services import services
 from fedlung.web.sessions import access, signed_in_user
 
@@ -63,7 +63,8 @@ def save(scan_id: str) -> ResponseReturnValue:
         )
     except Conflict:
         return _conflict(store, scan_id)
-    note_deed(Action.ANNOTATIONS_CHANGED, scan_id, version=saved.version, nodules=saved.nodules, origin=saved.origin)
+    told = {"version": saved.version, "nodules": saved.nodules, "origin": saved.origin}
+    note_deed(Action.ANNOTATIONS_CHANGED, scan_in_audit(store, scan_id), **told)
     tell_scans_changed(services().hub, store.hospital_id)
     return jsonify(_json(store, scan_id))
 

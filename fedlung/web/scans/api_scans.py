@@ -25,7 +25,7 @@ from fedlung.stores.users import STAFF
 from fedlung.web.assets import KEPT_BY_ONE
 from fedlung.web.json_bodies import json_object
 from fedlung.web.scans.intake_queue import tell_scans_changed
-from fedlung.web.scans.own_scans import flag, note_deed, only_fields, own_store
+from fedlung.web.scans.own_scans import flag, note_deed, only_fields, own_store, scan_in_audit
 from fedlung.web.scans.scan_json import ScanList
 from fedlung.web.scans.volume_slabs import SLAB_SLICES, VolumeReader, lps_geometry, num_slabs
 from fedlung.web.services import services
@@ -83,7 +83,8 @@ def change(scan_id: str) -> ResponseReturnValue:
             raise InvalidInput(text, {"is_ready": text})
         store.set_ready(scan_id, is_ready, signed_in_user().username)
     # The label is not told: it may be a name.
-    note_deed(Action.SCAN_CHANGED, scan_id, **({} if is_ready is None else {"is_ready": is_ready}))
+    audited = scan_in_audit(store, scan_id)
+    note_deed(Action.SCAN_CHANGED, audited, **({} if is_ready is None else {"is_ready": is_ready}))
     tell_scans_changed(services().hub, store.hospital_id)
     return jsonify(_full_json(store, scan_id))
 
@@ -107,8 +108,9 @@ def delete(scan_id: str) -> ResponseReturnValue:
     if payload.get("confirm", label) != label:
         text = gettext("Write the name of the scan to confirm: %(label)s", label=label)
         raise InvalidInput(text, {"confirm": text})
+    audited = scan_in_audit(store, scan_id)
     services().scans.delete(store, scan_id)
-    note_deed(Action.SCAN_DELETED, scan_id)
+    note_deed(Action.SCAN_DELETED, audited)
     tell_scans_changed(services().hub, store.hospital_id)
     return "", 204
 

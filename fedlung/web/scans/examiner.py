@@ -22,6 +22,7 @@ from typing import Any
 
 from fedlung.command_line import Arguments, run_command
 from fedlung.errors import BadScan, WrongArgument
+from fedlung.imaging.checked_files import looks_of_scan
 from fedlung.imaging.intake.deidentify import patient_key, uid_remapper
 from fedlung.imaging.intake.examine import ExaminedScan, examine, examine_volume
 from fedlung.imaging.intake.lung_files import save_lungs
@@ -119,14 +120,17 @@ def examine_stored(job: Job) -> None:
     """Scans that somebody copied into the folder: they stay as they are, and get a record, a picture and lungs."""
     for each in job["files"]:
         path = Path(each["path"])
+        files = looks_of_scan(path)  # first: what is written while it is read makes it another scan
         try:
             volume = read_metaimage(path)
         except (BadScan, OSError, MemoryError) as error:
-            tell("record", record=asdict(_unreadable(path, str(error) or type(error).__name__)))
+            unreadable = _unreadable(path, str(error) or type(error).__name__)
+            tell("record", record=asdict(replace(unreadable, files=files)))
             continue
         scan = examine_volume(volume, ScanFacts("folder", path.stem), original_name=path.name, removed=())
         _write_beside(scan, path.stem, Path(job["out"]))
-        tell("record", record=asdict(replace(record_of(scan, "", _time_of(path)), label=path.stem[:80])))
+        record = replace(record_of(scan, "", _time_of(path)), label=path.stem[:80], files=files)
+        tell("record", record=asdict(record))
 
 
 def record_of(scan: ExaminedScan, by: str, received: str) -> ScanRecord:
@@ -150,6 +154,7 @@ def record_of(scan: ExaminedScan, by: str, received: str) -> ScanRecord:
         checks=tuple(asdict(check) for check in scan.checks),
         removed=scan.removed,
         lung_volume_l=None if scan.lungs.warning else round(scan.lungs.volume_l, 2),
+        place=(*geometry.origin_xyz_mm, *geometry.direction_xyz),
     )
 
 

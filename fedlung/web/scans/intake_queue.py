@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from fedlung.errors import Conflict, FedLungError
+from fedlung.imaging.checked_files import FileLooks, looks_of_scan, seconds_since_writing
 from fedlung.imaging.intake.texts import N_
 from fedlung.stores.audit import Action, AuditLog
 from fedlung.stores.hospital_store import HospitalStore
@@ -27,6 +28,7 @@ from fedlung.web.scans.examination import Examination, ExaminationBroke
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 30.0  # how often folders are looked at for scans that were copied by hand
+QUIET_SECONDS = 3.0  # a file that was written to less long ago may still be arriving
 SWEEP_SECONDS = 3600.0
 PROGRESS_SECONDS = 0.5
 BROKE = N_("The files could not be examined: the work ended unexpectedly. Please tell the administrator.")
@@ -69,7 +71,8 @@ class IntakeQueue:
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
         self._progress: tuple[str, Progress] = ("", Progress())
-        self._given_up: set[str] = set()  # scans that were copied by hand and broke the examination
+        self._given_up: dict[Path, tuple[FileLooks, ...]] = {}  # scans that broke the examination as they were then
+        self._is_arriving = False
         self._swept = self._told = -SWEEP_SECONDS
 
     def start(self) -> None:
@@ -106,7 +109,7 @@ class IntakeQueue:
                 logger.exception("uploads could not be looked at")
                 worked = False
             if not worked:
-                self._wake.wait(LOOK_SECONDS)
+                self._wake.wait(QUIET_SECONDS if self._is_arriving else LOOK_SECONDS)
 
     def _begin(self, store: HospitalStore) -> None:
         store.repair()
@@ -115,7 +118,10 @@ class IntakeQueue:
                 store.uploads.set_state(group.id, WAITING)
 
     def work_once(self) -> bool:
-        """Examine the group that has waited longest, or scans that were copied by hand; False when nothing is left."""
+        """Examine the group that has waited longest, or scans that were copied by hand; False when nothing is left.
+
+        A scan whose files have changed since it was looked at is looked at again, also one that was refused.
+        """
         if time.monotonic() - self._swept >= SWEEP_SECONDS:
             self._swept = time.monotonic()
             self._each_hospital("sweep", lambda store: store.uploads.sweep(self._ttl))
@@ -125,6 +131,7 @@ class IntakeQueue:
             group, store = min(waiting, key=lambda pair: pair[0].finished)
             self._examine(store, group)
             return True
+        self._is_arriving = False
         return any(self._describe_new(store) for store in self._stores())
 
     def _each_hospital(self, what: str, deed: Callable[[HospitalStore], object]) -> None:
@@ -216,14 +223,13 @@ class IntakeQueue:
     # --- scans that were copied by hand ----------------------------------------------------------------
 
     def _describe_new(self, store: HospitalStore) -> bool:
-        records = store.scans.records()
-        new = [scan_id for scan_id in records if records[scan_id] is None and scan_id not in self._given_up]
+        new = [path for path in store.scans.to_look_at().values() if self._is_to_be_looked_at(path)]
         if not new:
             return False
         with store.uploads.own_workspace() as work:
             job = {
                 "kind": "stored",
-                "files": [{"path": str(store.scans.path(scan_id).resolve())} for scan_id in new],
+                "files": [{"path": str(path.absolute())} for path in new],
                 "out": str(work.resolve()),
             }
             try:
@@ -231,15 +237,23 @@ class IntakeQueue:
                     record = record_from_json(found["record"])
                     if record.scan_id in store.scans.ids():  # not deleted meanwhile
                         store.describe(record, work)
-                    new.remove(record.scan_id)
+                    new = [path for path in new if path.stem != record.scan_id]
                     self._tell_new_scans(store)
                     if self._wake.is_set():  # people wait for an upload
                         break
             except ExaminationBroke as broke:
                 if not broke.was_stopped:
-                    self._given_up.add(new[0])  # they come in this order
+                    self._given_up[new[0]] = looks_of_scan(new[0])  # they come in this order
                 return not broke.was_stopped
         return True
+
+    def _is_to_be_looked_at(self, header: Path) -> bool:
+        """Not while its files are written to, and not as it was when it broke the examination."""
+        if header in self._given_up and self._given_up[header] == looks_of_scan(header):
+            return False
+        is_quiet = seconds_since_writing(header) >= QUIET_SECONDS
+        self._is_arriving |= not is_quiet
+        return is_quiet
 
     # --- who hears of it -------------------------------------------------------------------------------
 

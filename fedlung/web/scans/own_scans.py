@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,8 @@ from fedlung.stores.hospital_store import HospitalStore
 from fedlung.web.scans.refusal_words import in_words
 from fedlung.web.services import services
 from fedlung.web.sessions import signed_in_user
+
+_UID = re.compile(r"[0-9.]{1,64}")
 
 
 def own_store() -> HospitalStore:
@@ -48,6 +51,17 @@ def sentence(text: str, values: Mapping[str, Any]) -> str:
         return translated % dict(values)
     except (KeyError, TypeError, ValueError):
         return text
+
+
+def scan_in_audit(store: HospitalStore, scan_id: str) -> str:
+    """What administrators, and the mirror in Supabase, read of a scan: its UID, or the digest of its voxels.
+
+    A scan that was copied by hand is called as its file was, and that may be a patient's name. Raises NotFound.
+    """
+    if _UID.fullmatch(scan_id):
+        return scan_id
+    record = store.scans.record(scan_id)
+    return f"voxels {record.voxels_sha256[:16]}" if record is not None and record.voxels_sha256 else "voxels unknown"
 
 
 def note_deed(deed: Action, target: str, **details: Any) -> None:

@@ -48,14 +48,11 @@ NAMES: Mapping[str, Any] = {
     "intent_name": lazy_gettext("meaning of the values"),
     "extensions": lazy_gettext("data added to the header"),
 }
-FILE_NAME = lazy_gettext("file name")
 _TAG = re.compile(r"([0-9a-fA-F]{4})\|([0-9a-fA-F]{4})")  # as SimpleITK writes it into a MetaImage header
 
 
 def removed_words(name: str) -> str:
     """``PatientName`` -> ``patient's name (PatientName)``; a field that is not known here keeps its name."""
-    if name == "file name":
-        return str(FILE_NAME)
     tag = _TAG.fullmatch(name)
     keyword = _KEYWORDS.get(int(tag[1] + tag[2], 16), "") if tag else name
     if keyword not in NAMES:

@@ -17,7 +17,8 @@ from fedlung.web.scans.own_scans import sentence
 from fedlung.web.scans.removed_words import name_words, removed_words
 
 RECEIVED, CHECKED, ANNOTATED, READY, REFUSED = "received", "checked", "annotated", "ready", "refused"
-HIDDEN = ("patient_key", "voxels_sha256")  # of no use to a page
+HIDDEN = ("patient_key", "voxels_sha256", "place", "files")  # of no use to a page
+KEPT = "file name"  # earlier records call it removed, though it is kept as ``uploaded_as``
 STAFF_ONLY = ("uploaded_as", "removed", "removed_words", "by")  # the name of a file may be that of a patient
 
 Json = dict[str, Any]
@@ -105,8 +106,9 @@ def _facts(scan_id: str, record: ScanRecord | None) -> Json:
         {"code": check["code"], "level": check["level"], "text": sentence(check["text"], check.get("values", {}))}
         for check in record.checks
     ]
-    words = {"uploaded_as": name_words(record.uploaded_as), "removed_words": list(map(removed_words, record.removed))}
-    return {"id": scan_id, **facts, "checks": checks, **words}
+    removed = [name for name in record.removed if name != KEPT]
+    told = {"removed": removed, "removed_words": list(map(removed_words, removed))}
+    return {"id": scan_id, **facts, "checks": checks, "uploaded_as": name_words(record.uploaded_as), **told}
 
 
 def _state(record: ScanRecord | None, newest: AnnotationVersion, is_ready: bool) -> str:

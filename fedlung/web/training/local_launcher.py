@@ -234,7 +234,8 @@ class LocalRun:
             try:
                 client = self._engine.open_client(folder, self._arguments)
             except (FedLungError, OSError, MemoryError) as error:
-                refused[folder.name] = in_words(error)
+                logger.warning("run %s: %s cannot be opened: %s", self.run_id, folder.name, in_words(error))
+                refused[folder.name] = in_words(error).replace(f"{folder}/", "")  # pages need not know where it is
                 tell(HospitalStatus(self.run_id, folder.name, "left_out", 0, refused[folder.name]))
                 continue
             clients.append(client)

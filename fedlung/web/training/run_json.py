@@ -6,6 +6,7 @@ otherwise: names, reasons and numbers of other hospitals are never among them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -27,6 +28,7 @@ ASKED = {  # field of the request -> name of the command's argument
     "held_out_share": "held_out",
     "validate_every": "val_every",
 }
+TIMES = ("eta_seconds", "worked_seconds", "lasted_seconds")
 BY_NODULES = ("cpm", "sensitivity_at_1_fp")  # shares of nodules; what else is measured is a mean over scans
 
 
@@ -39,9 +41,11 @@ def run_json(record: RunRecord, live: LiveRun | None, model_id: str | None) -> J
         "pending": live.pending if live else None,
         "round": live.round if live else record.round,
         "rounds": live.rounds if live else record.rounds,
-        "reason": live.reason if live else record.reason,
+        "reason": _without_place(live.reason if live else record.reason, record.arguments),
         "created": record.created,
         "ended": None if live else record.ended or None,
+        "worked_seconds": None if live else record.worked_seconds,
+        "lasted_seconds": None if live else record.lasted_seconds,
         "started_by": record.started_by,
         "note": record.note.text,
         "note_by": record.note.author,
@@ -49,7 +53,10 @@ def run_json(record: RunRecord, live: LiveRun | None, model_id: str | None) -> J
         "can_resume": live is None and record.can_resume,
         "config": config_json(record.arguments),
         "scans": dict(record.scans),
-        "left_out": dict(live.left_out if live else record.left_out),
+        "left_out": {
+            hospital: _without_place(reason, record.arguments)
+            for hospital, reason in (live.left_out if live else record.left_out).items()
+        },
         "metrics": {"training": dict(last.get("metrics", {})), "validation": validation_mean(last)},
         "eta_seconds": live.eta_seconds() if live else None,
         "model_id": model_id,
@@ -60,6 +67,12 @@ def full_run_json(record: RunRecord, live: LiveRun | None, model_id: str | None)
     """A run with its rounds, and with the one under way."""
     records = [{**item, "validation_mean": validation_mean(item)} for item in record.records]
     return {**run_json(record, live, model_id), "records": records, "current": live.current_json() if live else None}
+
+
+def _without_place(reason: str, arguments: Mapping[str, Any]) -> str:
+    """Files by their names below the hospital's folder: where the server keeps its data is in the log."""
+    data = str(arguments.get("data") or "")
+    return re.sub(re.escape(data) + r"/[^/\s]+/", "", reason) if data.startswith("/") else reason
 
 
 def config_json(arguments: Mapping[str, Any]) -> Json:
@@ -87,7 +100,7 @@ def validation_mean(record: Mapping[str, Any]) -> dict[str, float]:
 def run_for_hospital(run: Mapping[str, Any], own: str) -> Json:
     """What staff and clinicians of the hospital ``own`` see of a run."""
     open_fields = ("id", "state", "pending", "round", "rounds", "created", "ended", "started_by", "metrics")
-    seen = {**_pick(run, *open_fields, "eta_seconds", "model_id"), "can_resume": False}
+    seen = {**_pick(run, *open_fields, *TIMES, "model_id"), "can_resume": False}
     seen |= {
         "note": "",
         "note_by": "",

@@ -60,7 +60,7 @@ export class Comparison {
       });
     });
     byId("prior-words").textContent = compared ? this.#words(compared) : refusal || t("predict.prior_help");
-    if (compared) fill(byId("comparison"), doubts(compared), this.#table(compared));
+    if (compared) fill(byId("comparison"), doubts(compared), this.#table(compared), uncertainty(compared));
   }
 
   /** The prior scan has to be read by the model, too. */
@@ -80,20 +80,22 @@ export class Comparison {
     ].filter(Boolean).join(" ");
   }
 
-  #table({ pairs, new: fresh, gone, alignment }) {
+  #table({ pairs, new: fresh, gone, alignment, not_in_prior: notBefore, not_in_current: notNow }) {
     const rows = [
       ...pairs.map((pair) => this.#row(pair.now, pair.prior, changeWords(pair), pair.doubling_time_days)),
       ...fresh.map((seen) => this.#row(seen, null, newWords(seen, alignment.is_doubtful), null)),
       ...gone.map((seen) => this.#row(null, seen, [icon("circle-question"), " ", seen.unreported ? unreportedWords("predict.is_unreported", seen) : t("predict.is_gone")], null)),
+      ...notBefore.map((seen) => this.#row(seen, null, [icon("circle-question"), " ", t("predict.not_in_prior")], null)),
+      ...notNow.map((seen) => this.#row(null, seen, [icon("circle-question"), " ", t("predict.not_in_current")], null, t("predict.compare_prior"))),
     ];
     if (!rows.length) return h("div.card-body", {}, h("p.muted", {}, t("predict.nothing_compared")));
     const heads = ["mark", "now", "prior", "change", "doubling"].map((column) => h("th", { scope: "col" }, t(`predict.compare_${column}`)));
     return h("div.table-wrap", { tabindex: "0", role: "group", "aria-label": t("predict.compared") }, h("table.table", { "data-testid": "comparison-table" }, h("caption.visually-hidden", {}, t("predict.compared")), h("thead", {}, h("tr", {}, heads)), h("tbody", {}, rows)));
   }
 
-  #row(now, prior, change, doubling) {
+  #row(now, prior, change, doubling, priorLabel = t("predict.only_prior")) {
     const seen = now ?? prior;
-    const label = now ? this.#page.labelOf(now.id) : t("predict.only_prior");
+    const label = now ? this.#page.labelOf(now.id) : priorLabel;
     return h(
       "tr",
       {},
@@ -114,6 +116,12 @@ function changeWords({ diameter_change_mm: diameter, volume_change_percent: volu
 function doubts({ alignment }) {
   if (!alignment.is_doubtful) return false;
   return h("div.card-body", {}, h("div.alert.alert-warn", { role: "alert", "data-testid": "comparison-doubtful" }, icon("triangle-exclamation"), h("p", {}, t("predict.alignment_doubtful"))));
+}
+
+/** A change is the difference of two diameters, each of them off by so much. */
+function uncertainty({ diameter_texts: texts }) {
+  if (!texts.length) return false;
+  return h("div.card-body", {}, h("p.small.muted", { "data-testid": "comparison-uncertainty" }, [t("predict.change_uncertain"), ...texts].join(" ")));
 }
 
 function newWords(seen, isDoubtful) {

@@ -74,10 +74,10 @@ export const ballVolume = (diameter_mm) => (Math.PI / 6) * diameter_mm ** 3;
  * The rows of the table: marks that people judged or added, and open ones from the threshold on; the surest first.
  * @param {any} state
  * @param {any[]} candidates of the model, the surest first
- * @param {{threshold: number, isHidden: boolean}} view `isHidden`: only what readers added
+ * @param {{threshold: number, isHidden: boolean, isOwn?: (id: string) => boolean}} view `isHidden`: only what this reader added
  * @returns {{rows: any[], numBelow: number}} `numBelow`: open marks under the threshold
  */
-export function rowsOf(state, candidates, { threshold, isHidden }) {
+export function rowsOf(state, candidates, { threshold, isHidden, isOwn = () => true }) {
   const numbers = new Map(candidates.map((candidate, place) => [candidate.id, { candidate, label: String(place + 1) }]));
   let readers = 0;
   const all = state.items.map((item) => {
@@ -86,7 +86,7 @@ export function rowsOf(state, candidates, { threshold, isHidden }) {
     return { ...item, label, candidate, isMeasured: measured, probability: candidate?.probability ?? null, volume_mm3: measured ? candidate.volume_mm3 : ballVolume(item.diameter_mm) };
   });
   const own = all.filter(({ source }) => source === "reader");
-  if (isHidden) return { rows: own, numBelow: 0 };
+  if (isHidden) return { rows: own.filter(({ id }) => isOwn(id)), numBelow: 0 }; // a colleague may have seen the model's
   const models = all.filter(({ source }) => source !== "reader");
   const isShown = ({ status, probability }) => status !== "open" || probability >= threshold;
   const shown = models.filter(isShown).sort((one, other) => other.probability - one.probability);

@@ -30,9 +30,9 @@ export class Saver {
     return isSame(this.#wanted, this.#saved);
   }
 
-  /** A first read that was declared and saved stays declared, whatever is undone. */
+  /** A first read that was declared stays declared, whatever is undone: the marks have been seen. */
   get isDeclared() {
-    return this.#saved.isDeclared;
+    return this.#wanted.isDeclared || this.#saved.isDeclared;
   }
 
   get version() {

@@ -22,13 +22,14 @@ export function placeAmong(threshold, points) {
 /**
  * One sentence for the label of the slider.
  * @param {{no_threshold?: string, num_scans?: number, num_nodules?: number}} validation why there are no points
+ * @param rateWords how to say the false marks of a point that was measured at this very threshold
  */
-export function thresholdMeaning(threshold, points, validation = {}) {
+export function thresholdMeaning(threshold, points, validation = {}, rateWords = rate) {
   const { kind, low, high } = placeAmong(threshold, points);
   if (kind === "none") return noMeaning(validation);
   const scans = seenIn(low ?? high);
   const share = (point) => number(point.sensitivity, 2);
-  if (kind === "at") return t("predict.means_at", { rate: rate(low), sensitivity: withInterval(low), scans });
+  if (kind === "at") return t("predict.means_at", { rate: rateWords(low), sensitivity: withInterval(low), scans });
   if (kind === "between") {
     return t("predict.means_between", { least: number(high.fp_per_scan, 2), rate: rate(low), low: share(high), high: share(low), scans });
   }
@@ -38,6 +39,12 @@ export function thresholdMeaning(threshold, points, validation = {}) {
 
 /** "0.67 false marks per scan" */
 export const rate = ({ fp_per_scan }) => tn("predict.false_marks", fp_per_scan, { count: number(fp_per_scan, 2) });
+
+/** "0.67 false marks per scan (0.08 to 2.41)"; without the interval where an older model knows none. */
+export function rateWithInterval(point) {
+  const [low, high] = point.fp_interval ?? [];
+  return low === undefined ? rate(point) : t("accuracy.interval", { value: rate(point), low: number(low, 2), high: number(high, 2) });
+}
 
 /** "3 scans and 8 nodules" */
 const seenIn = ({ num_scans, num_nodules }) => list([tn("count.scans", num_scans), ...(num_nodules === undefined ? [] : [tn("count.nodules", num_nodules)])]);

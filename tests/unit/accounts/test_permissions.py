@@ -23,6 +23,7 @@ STRANGER = new_user("staff_b", "Staff B", "", STAFF, "hospital_b")
 MAY = {
     ADMIN: {
         "manage_users", "read_audit", "run_training", "promote_models", "download_models", "see_results",
+        "add_hospitals",
     },
     STAFF: {"detect_nodules", "read_scans", "upload_scans", "download_models", "see_results"},
     CLINICIAN: {"detect_nodules", "read_scans", "see_results"},

@@ -23,6 +23,7 @@ from fedlung.federation.operating_points import (
     LEAST_SCANS,
     TOO_FEW,
     TOO_MANY_FALSE_MARKS,
+    poisson_interval,
     pooled_validation,
     wilson_interval,
 )
@@ -142,6 +143,7 @@ def test_two_hospitals_together() -> None:
     assert first["threshold"] == 0.21
     assert (first["fp_per_scan"], first["sensitivity"]) == (4 / 5, round(4 / 7, 4))
     assert first["interval"] == [round(end, 4) for end in wilson_interval(4, 7)]
+    assert first["fp_interval"] == [round(end, 4) for end in poisson_interval(4, 5)]
     assert (first["num_scans"], first["num_nodules"]) == (5, 7)
     assert (second["threshold"], second["fp_per_scan"]) == (0.01, 7 / 5)
 
@@ -163,6 +165,7 @@ def test_too_few_scans_or_nodules_choose_nothing(num_scans: int, num_nodules: in
 
 def test_the_least_numbers_are_those_of_their_reasons() -> None:
     assert wilson_interval(LEAST_NODULES, LEAST_NODULES)[0] > 0.5 > wilson_interval(3, 3)[0]
+    assert poisson_interval(LEAST_SCANS, LEAST_SCANS) == pytest.approx((0.2, 2.9), abs=0.05)
 
 
 def test_a_model_with_false_marks_at_every_threshold_has_no_display_threshold() -> None:

@@ -71,6 +71,15 @@ def test_a_grid_reaches_half_a_voxel_beyond_its_outer_centres() -> None:
 
 
 @pytest.mark.parametrize("direction_xyz", [grid().direction_xyz, FLIPPED, QUARTER_TURN_ABOUT_Z])
+def test_how_deep_a_point_lies_in_a_grid(direction_xyz: tuple[float, ...]) -> None:
+    geometry = grid(direction_xyz)
+    points = np.array([[0, 0, 0], [1, 1.5, 2], [1, 1.5, 4.25], [1, -2, 2]])
+    dz, dy, dx = SPACING_ZYX_MM
+    expected = [0.5 * min(dz, dy, dx), min(1.5 * dz, 2 * dy, 2.5 * dx), 0.25 * dx, -1.5 * dy]
+    assert geometry.depth_mm(geometry.index_to_world(points)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("direction_xyz", [grid().direction_xyz, FLIPPED, QUARTER_TURN_ABOUT_Z])
 def test_a_crop_keeps_every_voxel_where_it_was(direction_xyz: tuple[float, ...]) -> None:
     whole = grid(direction_xyz)
     part = whole.crop((1, 2, 3), (2, 1, 2))

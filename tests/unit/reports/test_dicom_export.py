@@ -127,14 +127,14 @@ def test_the_same_marks_have_the_same_identifiers_and_others_do_not(
 
 def test_one_mark_alone_is_written_and_read_back(found: Any, source: DicomSource, tmp_path: Path) -> None:
     alone = judged({**found[0], "candidates": found[0]["candidates"]}, tmp_path)
-    kept = MarkVersion(2, "li", "2026", True, tuple(mark for mark in alone.items if mark.id == "m1"))
+    kept = MarkVersion(2, "li", "2026", (), tuple(mark for mark in alone.items if mark.id == "m1"))
     scan = scan_of(found[0], kept)
     assert hd.seg.segread(io.BytesIO(to_seg(scan, source, found[1]))).number_of_segments == 1
     assert len(to_sr(scan, source, found[1])) > 1000
 
 
 def test_nothing_reported_is_no_empty_object(found: Any, source: DicomSource) -> None:
-    nothing = scan_of(found[0], MarkVersion(1, "li", "2026", True, ()))
+    nothing = scan_of(found[0], MarkVersion(1, "li", "2026", (), ()))
     for write in (to_seg, to_sr):
         with pytest.raises(Conflict, match="nothing to write"):
             write(nothing, source, found[1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,17 @@ from typing import Any
 import pytest
 
 from fedlung.errors import Conflict, UnreadableStore
-from fedlung.stores.prediction_marks import ACCEPTED, MODEL, READER, REJECTED, Mark, MarkStore, MarkVersion
+from fedlung.stores.prediction_marks import (
+    ACCEPTED,
+    MODEL,
+    READER,
+    REJECTED,
+    FirstRead,
+    Mark,
+    MarkStore,
+    MarkVersion,
+    _read,
+)
 from tests.at_once import run_together
 
 CANDIDATES = [{"id": f"m{n}", "center_xyz_mm": [n, 0.0, 0.0], "diameter_mm": 5.0} for n in (1, 2)]
@@ -26,6 +37,10 @@ class Desk:
     def newest(self) -> MarkVersion:
         return self.store.newest(self.folder, CANDIDATES)
 
+    def kept(self) -> list[MarkVersion]:
+        """Every version as it is in its file."""
+        return [_read(path) for path in sorted((self.folder / "marks").iterdir())]
+
     def save(self, items: Sequence[Mark], read: int | None = None, **more: Any) -> MarkVersion:
         asked = {"first_read_declared": False, "author": "li", **more}
         return self.store.save(self.folder, CANDIDATES, self.newest().version if read is None else read, items, **asked)
@@ -38,7 +53,7 @@ def desk(tmp_path: Path) -> Desk:
 
 def test_version_0_is_the_models(desk: Desk) -> None:
     first = desk.newest()
-    assert (first.version, first.author, first.first_read_declared) == (0, "", False)
+    assert (first.version, first.author, first.first_reads) == (0, "", ())
     assert [(mark.id, mark.source, mark.status, mark.author) for mark in first.items] == [
         ("m1", MODEL, "open", ""),
         ("m2", MODEL, "open", ""),
@@ -83,9 +98,50 @@ def test_of_two_who_read_the_same_version_one_wins(desk: Desk) -> None:
     assert desk.newest().version == 1
 
 
-def test_a_declared_first_read_stays_declared(desk: Desk) -> None:
-    desk.save([], first_read_declared=True)
-    assert desk.save([]).first_read_declared is True
+def test_everybody_declares_the_first_read_once_and_for_ever(desk: Desk) -> None:
+    first = desk.save([], first_read_declared=True)
+    (lis,) = first.first_reads
+    assert (lis.author, lis.time) == ("li", first.time)
+    assert desk.save([], author="wang").first_reads == (lis,), "wang only saved"
+    both = desk.save([], author="wang", first_read_declared=True)
+    assert both.first_reads == (lis, FirstRead("wang", both.time))
+    assert desk.save([], first_read_declared=True).first_reads == both.first_reads, "with the time of the first time"
+    assert desk.save([]).first_reads == desk.newest().first_reads == both.first_reads
+    assert [both.has_declared(name) for name in ("li", "wang", "zhao")] == [True, True, False]
+    assert [version.first_reads for version in desk.kept()] == [(lis,), (lis,), *[both.first_reads] * 3]
+
+
+def write_old(desk: Desk, version: int, author: str, is_declared: bool) -> None:
+    """As versions were written when one declaration counted for the whole reading."""
+    (desk.folder / "marks").mkdir(exist_ok=True)
+    head = {"version": version, "author": author, "time": f"2026-01-0{version}", "first_read_declared": is_declared}
+    (desk.folder / "marks" / f"{version:06d}.json").write_text(json.dumps({**head, "items": []}))
+
+
+def test_the_flag_of_an_old_file_is_of_whoever_set_it(desk: Desk) -> None:
+    write_old(desk, 1, "zhao", False)
+    assert desk.newest().first_reads == ()
+    write_old(desk, 2, "li", True)
+    assert desk.newest().first_reads == (FirstRead("li", "2026-01-02"),)
+    write_old(desk, 3, "wang", True)  # a later version had the flag of the one before
+    assert desk.newest().first_reads == (FirstRead("li", "2026-01-02"),)
+    saved = desk.save([], author="wang", first_read_declared=True)
+    assert [declared.author for declared in saved.first_reads] == ["li", "wang"]
+    assert desk.newest() == saved
+    assert [entry["author"] for entry in desk.store.history(desk.folder)] == ["zhao", "li", "wang", "wang"]
+    (desk.folder / "marks" / "000001.json").write_bytes(b"[")
+    assert desk.newest() == saved
+    (desk.folder / "marks" / "000004.json").unlink()
+    with pytest.raises(UnreadableStore):
+        desk.newest()  # whose it is cannot be told
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"7", b"null", b'{"first_read_declared": true}', b"\xff"])
+def test_what_is_no_version_is_said(desk: Desk, content: bytes) -> None:
+    desk.save([OWN])
+    (desk.folder / "marks" / "000001.json").write_bytes(content)
+    with pytest.raises(UnreadableStore):
+        desk.newest()
 
 
 def test_every_version_is_kept(desk: Desk) -> None:

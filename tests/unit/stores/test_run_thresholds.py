@@ -37,6 +37,11 @@ STAYS = "display threshold 0.50, not chosen on validation: "
             "display threshold 0.31: in validation 0.75 false marks per scan, sensitivity 0.80 "
             "(95 % interval 0.38 to 0.96), on 4 scans and 1 nodule",
         ),
+        (
+            {**CHOSEN, "operating_points": [{**POINT, "fp_interval": [0.1547, 2.1918]}]},
+            "display threshold 0.31: in validation 0.75 false marks per scan (95 % interval 0.15 to 2.19), "
+            "sensitivity 0.80 (95 % interval 0.38 to 0.96), on 4 scans and 1 nodule",
+        ),
         ({}, f"{STAYS}no hospital validated this model (see --held-out and --val)"),
         (
             {**SIZES, "operating_points": [], "no_threshold": TOO_FEW},

@@ -107,14 +107,14 @@ def test_what_a_dicom_header_leaves_behind(tmp_path: Path) -> None:
     assert facts.patient_id == PATIENT
     assert PATIENT not in repr(facts)
     assert SERIES not in repr(facts)
-    removed = {"file name", "InstitutionName", "PatientID", "PatientName", "SeriesInstanceUID"}
+    removed = {"InstitutionName", "PatientID", "PatientName", "SeriesInstanceUID"}
     assert set(scan.removed) == removed  # PatientSex is empty, so there was nothing to remove
     assert scan.original_name == "CT chest"
 
 
 def test_what_a_metaimage_header_leaves_behind(tmp_path: Path) -> None:
     scan = one(tmp_path, {"Zhang San.mha": b"Comment = Zhang San 1970\n0010|0010 = Zhang^San\n" + LOCAL})
-    assert scan.removed == ("file name", "Comment", "0010|0010")
+    assert scan.removed == ("Comment", "0010|0010")
     write_metaimage(tmp_path / "stored.mhd", scan.volume)
     assert b"Zhang" not in (tmp_path / "stored.mhd").read_bytes()
     assert np.array_equal(read_metaimage(tmp_path / "stored.mhd").voxels_zyx, VOXELS_ZYX)

@@ -91,6 +91,6 @@ class Service:
 
 
 def test_the_page_gets_the_sentence_of_every_mark(content: dict[str, Any], tmp_path: Path) -> None:
-    found = full_json(Service(content, tmp_path), replace(RECORD, model=MODEL))  # type: ignore[arg-type]
+    found = full_json(Service(content, tmp_path), replace(RECORD, model=MODEL), "li")  # type: ignore[arg-type]
     sizes = [agreement_words(LARGE), agreement_words(SMALL), agreement_words(SMALL)]
     assert [candidate["diameter_text"] for candidate in found["candidates"]] == sizes

@@ -64,6 +64,21 @@ def test_too_few_hospitals_fail_the_run_clearly(
     assert RunListing(world.data / "runs").get(handle.run_id).state == "finished"
 
 
+def test_where_the_server_keeps_its_data_is_in_the_log_alone(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    scan = world.data.resolve() / "hospital_c" / "scans" / "one.mhd"
+
+    def fail(name: str) -> None:
+        if name == "hospital_c":
+            raise HospitalData(f"{scan}: the voxel file is missing")
+
+    world.before_opening = fail
+    run = finish(world.begin())
+    assert run is not None
+    assert str(scan) in caplog.text
+    told = [event.reason for event in world.watch.named("hospital_status") if event.reason]
+    assert told == ["scans/one.mhd: the voxel file is missing"]
+
+
 @pytest.mark.parametrize("error", [MemoryError(), OSError(5, "Input/output error", "scan.raw")])
 def test_whatever_keeps_a_hospital_from_opening_is_its_own_failure(world: World, error: Exception) -> None:
     def fail(name: str) -> None:

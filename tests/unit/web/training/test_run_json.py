@@ -58,6 +58,22 @@ def test_a_run_of_the_past() -> None:
     json.dumps(run, allow_nan=False)
 
 
+def test_reasons_name_files_below_the_hospitals_folder() -> None:
+    place = "/srv/lung data/hospital_c/scans/one.mhd: the voxel file is missing"
+    record = a_record(reason=f"too few: {place}", left_out={"hospital_c": place})
+    record.arguments["data"] = "/srv/lung data"  # type: ignore[index]
+    run = full_run_json(record, None, None)
+    assert run["reason"] == "too few: scans/one.mhd: the voxel file is missing"
+    assert run["left_out"] == {"hospital_c": "scans/one.mhd: the voxel file is missing"}
+
+
+def test_what_it_took_is_told_when_it_is_over() -> None:
+    record = a_record(worked_seconds=60.0, lasted_seconds=3600.0)
+    over, live = run_json(record, None, None), run_json(record, a_live_run(), None)
+    assert [(run["worked_seconds"], run["lasted_seconds"]) for run in (over, live)] == [(60.0, 3600.0), (None, None)]
+    assert run_for_hospital(over, "hospital_a")["worked_seconds"] == 60.0
+
+
 def test_the_run_under_way_is_told_by_its_events() -> None:
     run = full_run_json(a_record(), a_live_run(), None)
     assert (run["state"], run["reason"], run["can_resume"], run["ended"]) == ("queued", "", False, None)
