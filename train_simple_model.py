@@ -312,7 +312,7 @@ class LocalTrainer:
         return float(loss.detach()), dice
 
     def evaluate(self, weights: Mapping[str, np.ndarray]) -> Measured:
-        """Read the validation scans whole: FROC by LUNA16's rules, Dice of the mask; see ``ValidationResult``."""
+        """Read the validation scans whole: FROC by LUNA16's rules, Dice of the outlines; see ``ValidationResult``."""
         found = validate(build_network(weights, self.device).eval(), self.validation, device=self.device)
         froc, entries = found.froc, found.froc.entries
         sizes = {"num_scans": froc.num_scans, "num_nodules": froc.num_nodules}

@@ -47,9 +47,11 @@ async function request(method, path, body, signal) {
   if (method !== "GET") headers["X-CSRFToken"] = token();
   const isForm = body instanceof FormData; // the browser writes its type, with the boundary
   if (body !== undefined && !isForm) headers["Content-Type"] = "application/json";
+  const sent = isForm || body === undefined ? body : JSON.stringify(body);
   let response;
   try {
-    response = await fetch(path, { method, headers, body: isForm || body === undefined ? body : JSON.stringify(body), signal });
+    // What is taken back is taken back, also when the page is closed at once.
+    response = await fetch(path, { method, headers, body: sent, signal, keepalive: method === "DELETE" });
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
     throw new ApiError(t("error.unreachable"));

@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from fedlung.imaging.phantom import write_hospitals
 from tests.e2e.browser import REFUSED, Visitor, WebServer, empty_hospitals, is_live, tab_to
+from tests.web.browsers import wait_until
 
 HOSTILE = """<img src=x onerror="alert('file')">\u202egnp.mha"""
 DROP = """([zone, files]) => {
@@ -109,7 +110,8 @@ def test_what_is_cancelled_leaves_nothing(server: WebServer, browser: Browser, t
     expect(row).to_contain_text("left")
     page.get_by_test_id("cancel-upload").click()
     expect(row).to_have_count(0)
-    assert staff.asks("/api/uploads") == []
+    page.reload()  # the page does not wait for the server
+    wait_until(lambda: staff.asks("/api/uploads") == [], "the server has nothing of it")
     page.reload()
     is_live(page)
     expect(page.locator("#uploads")).to_be_hidden()
