@@ -22,8 +22,10 @@ def threshold_metadata(records: Sequence[Mapping[str, Any]], round_: int) -> dic
     pooled = next((record.get("validation_pooled") for record in records if record["round"] == round_), None)
     if not pooled:
         return {}
-    chosen = {name: pooled[name] for name in ("display_threshold",) if name in pooled}
-    return {**chosen, "validation_pooled": pooled}
+    metadata: dict[str, Any] = {"validation_pooled": pooled}
+    if "display_threshold" in pooled:
+        metadata["display_threshold"] = pooled["display_threshold"]
+    return metadata
 
 
 def threshold_line(metadata: Mapping[str, Any]) -> str:

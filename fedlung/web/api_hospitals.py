@@ -15,10 +15,10 @@ from fedlung.stores.audit import Action
 from fedlung.stores.hospitals import LANGUAGES
 from fedlung.stores.new_hospital import may_name_a_hospital
 from fedlung.stores.users import ADMIN, LONGEST_DISPLAY_NAME, normal_display_name
+from fedlung.web.deeds import note_deed
 from fedlung.web.i18n import locale
-from fedlung.web.json_bodies import json_object
+from fedlung.web.json_bodies import json_object, only_fields
 from fedlung.web.live.streams import Admins
-from fedlung.web.scans.own_scans import note_deed, only_fields
 from fedlung.web.services import services
 from fedlung.web.sessions import access, signed_in_user
 

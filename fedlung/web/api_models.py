@@ -11,6 +11,7 @@ from fedlung.accounts.permissions import DOWNLOAD_MODELS, PROMOTE_MODELS, SEE_RE
 from fedlung.stores.audit import Action
 from fedlung.stores.model_registry import ModelEntry, Promotion
 from fedlung.stores.users import ADMIN
+from fedlung.web.deeds import note_deed
 from fedlung.web.services import services
 from fedlung.web.sessions import access, signed_in_user
 from fedlung.web.training.model_cards import card_for, model_json
@@ -32,7 +33,7 @@ def promote(model_id: str) -> ResponseReturnValue:
     before = _in_use()
     promotion = services().models.promote(model_id, signed_in_user().username)
     if promotion != before:
-        _note_deed(Action.MODEL_PROMOTED, model_id, before=before.model_id if before else "")
+        note_deed(Action.MODEL_PROMOTED, model_id, before=before.model_id if before else "")
     return jsonify(_seen(services().models.get(model_id), promotion))
 
 
@@ -41,7 +42,7 @@ def promote(model_id: str) -> ResponseReturnValue:
 def verify(model_id: str) -> ResponseReturnValue:
     entry = services().models.get(model_id)
     intact = services().models.is_intact(entry, again=True)
-    _note_deed(Action.MODEL_VERIFIED, model_id, intact=intact)
+    note_deed(Action.MODEL_VERIFIED, model_id, intact=intact)
     return jsonify(_seen(entry, _in_use()))
 
 
@@ -49,7 +50,7 @@ def verify(model_id: str) -> ResponseReturnValue:
 @access(DOWNLOAD_MODELS)
 def download(model_id: str) -> ResponseReturnValue:
     entry, file = services().models.open(model_id)
-    _note_deed(Action.MODEL_DOWNLOADED, model_id, sha256=entry.sha256)
+    note_deed(Action.MODEL_DOWNLOADED, model_id, sha256=entry.sha256)
     # Never from a cache: whether the file is intact is asked every time.
     answer = send_file(
         file, "application/octet-stream", as_attachment=True, download_name=f"{entry.model_id}.pth", max_age=0
@@ -80,8 +81,3 @@ def _own() -> str | None:
     """None for who sees everything."""
     user = signed_in_user()
     return None if user.role == ADMIN else user.hospital_id or ""
-
-
-def _note_deed(deed: Action, model_id: str, **details: Any) -> None:
-    user = signed_in_user()
-    services().audit.append(user.username, deed, model_id, details, user.hospital_id or "")

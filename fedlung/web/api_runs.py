@@ -12,6 +12,7 @@ from fedlung.accounts.permissions import RUN_TRAINING, SEE_RESULTS
 from fedlung.errors import InvalidInput
 from fedlung.stores.audit import Action
 from fedlung.stores.runs import read_events
+from fedlung.web.deeds import note_deed
 from fedlung.web.json_bodies import json_object
 from fedlung.web.live.streams import Everyone, stream_of, view_for
 from fedlung.web.services import services
@@ -45,7 +46,7 @@ def start() -> ResponseReturnValue:
     hospitals = services().hospitals
     wanted = parse_request(json_object(), hospitals.ids(), hospitals.not_ready_ids(), hospitals.without_scans())
     run = services().runs.start(wanted, user)
-    _note_deed(Action.RUN_STARTED, run["id"], **wanted.model_dump())
+    note_deed(Action.RUN_STARTED, run["id"], **wanted.model_dump())
     return jsonify(run), 201
 
 
@@ -122,7 +123,7 @@ def _visible_events(run_id: str) -> list[dict[str, Any]]:
 
 
 def _download(run_id: str, text: str, media_type: str, name: str) -> Response:
-    _note_deed(Action.RUN_DOWNLOADED, run_id, file=name)
+    note_deed(Action.RUN_DOWNLOADED, run_id, file=name)
     # The mark at the beginning tells spreadsheets that a table is UTF-8; a program would stumble over it.
     answer = make_response(text.encode("utf-8-sig" if media_type == FORMATS["csv"] else "utf-8"))
     answer.headers["Content-Type"] = f"{media_type}; charset=utf-8"
@@ -131,10 +132,5 @@ def _download(run_id: str, text: str, media_type: str, name: str) -> Response:
 
 
 def _done(deed: Action, run_id: str) -> ResponseReturnValue:
-    _note_deed(deed, run_id)
+    note_deed(deed, run_id)
     return jsonify(services().runs.get(run_id, signed_in_user()))
-
-
-def _note_deed(deed: Action, run_id: str, **details: Any) -> None:
-    user = signed_in_user()
-    services().audit.append(user.username, deed, run_id, details, user.hospital_id or "")

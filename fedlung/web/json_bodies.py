@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from flask import request
+from flask_babel import gettext
 from werkzeug.exceptions import BadRequest
+
+from fedlung.errors import InvalidInput
 
 
 def json_object() -> dict[str, Any]:
@@ -19,3 +23,10 @@ def json_object() -> dict[str, Any]:
     if not isinstance(payload, dict):
         raise BadRequest
     return payload
+
+
+def only_fields(payload: Mapping[str, Any], *names: str) -> None:
+    """Raises InvalidInput for a field that is not known."""
+    unknown = sorted(set(payload) - set(names))
+    if unknown:
+        raise InvalidInput(fields={unknown[0][:80]: gettext("This field is not known.")})

@@ -2,6 +2,7 @@
 
 import { api, ApiError } from "./api.js";
 import { byId } from "./dom.js";
+import { showFieldError } from "./form_errors.js";
 import { t } from "./i18n.js";
 
 /** `added` is called with the card of the new hospital. */
@@ -36,15 +37,7 @@ function asked(form) {
 }
 
 function showErrors(form, errors) {
-  for (const place of form.querySelectorAll("[data-error]")) {
-    const text = errors[place.dataset.error] ?? "";
-    place.textContent = text;
-    const field = place.closest(".field");
-    field?.classList.toggle("has-error", Boolean(text));
-    const input = field?.querySelector("input");
-    if (text) input?.setAttribute("aria-invalid", "true");
-    else input?.removeAttribute("aria-invalid");
-  }
+  for (const { dataset } of form.querySelectorAll("[data-error]")) showFieldError(form, dataset.error, errors[dataset.error] ?? "");
   form.querySelector("[aria-invalid]")?.focus();
 }
 

@@ -2,6 +2,7 @@
 
 import { api, ApiError } from "./api.js";
 import { fill, h } from "./dom.js";
+import { showFieldError } from "./form_errors.js";
 import { number, t, tn, tOr } from "./i18n.js";
 
 const SOON_MS = 250;
@@ -23,7 +24,7 @@ export class RunForm {
     });
     form.addEventListener("input", ({ target }) => {
       this.#summarise();
-      if (target.name && target.validity.valid) this.#showError(target.name, "");
+      if (target.name && target.validity.valid) showFieldError(this.#form, target.name, "");
     });
     form.addEventListener("change", (event) => this.#changed(event));
     form.elements.strategy.addEventListener("change", () => this.#drawOptions());
@@ -75,10 +76,10 @@ export class RunForm {
   #changed({ target }) {
     if (target.name === "hospitals") {
       target.closest(".check-card").classList.toggle("is-checked", target.checked);
-      this.#showError("hospitals", "");
+      showFieldError(this.#form, "hospitals", "");
     } else if (target.name && !target.validity.valid) {
       // Later than the click that may have ended the typing: a line that appears must not move the button away from it.
-      setTimeout(() => this.#showError(target.name, target.validity.valid ? "" : problemOf(target)), SOON_MS);
+      setTimeout(() => showFieldError(this.#form, target.name, target.validity.valid ? "" : problemOf(target)), SOON_MS);
     }
   }
 
@@ -117,9 +118,9 @@ export class RunForm {
   #valid() {
     this.#clearErrors();
     const wrong = [...this.#form.querySelectorAll("input, select")].filter((input) => !input.disabled && !input.validity.valid);
-    for (const input of wrong) this.#showError(input.name, problemOf(input));
+    for (const input of wrong) showFieldError(this.#form, input.name, problemOf(input));
     const someone = this.#boxes().some((box) => box.checked);
-    if (!someone) this.#showError("hospitals", t("form.choose_hospital"));
+    if (!someone) showFieldError(this.#form, "hospitals", t("form.choose_hospital"));
     (wrong[0] ?? (someone ? null : this.#boxes()[0]))?.focus();
     return !wrong.length && someone;
   }
@@ -144,30 +145,15 @@ export class RunForm {
     const unknown = [];
     for (const [path, text] of Object.entries(error.fields)) {
       const name = path.startsWith("strategy_options.") ? path.replace("strategy_options.", "option.") : path.split(".")[0];
-      if (!this.#showError(name, text)) unknown.push(`${path}: ${text}`);
+      if (!showFieldError(this.#form, name, text)) unknown.push(`${path}: ${text}`);
     }
     const known = Object.keys(error.fields).length > unknown.length;
-    this.#showError("form", unknown.length ? unknown.join("; ") : known ? t("form.look_at_fields") : error.message);
+    showFieldError(this.#form, "form", unknown.length ? unknown.join("; ") : known ? t("form.look_at_fields") : error.message);
     this.#form.querySelector(".has-error .input, .has-error input, .has-error .select")?.focus();
   }
 
   #clearErrors() {
-    for (const place of this.#form.querySelectorAll("[data-error]")) this.#showError(place.dataset.error, "");
-  }
-
-  /** Put a sentence under a field (and open the part of the form where it is). False when there is no such field. */
-  #showError(name, text) {
-    const place = [...this.#form.querySelectorAll("[data-error]")].find((one) => one.dataset.error === name);
-    if (!place) return false;
-    place.textContent = text;
-    const field = place.closest(".field");
-    field?.classList.toggle("has-error", Boolean(text));
-    for (const input of field?.querySelectorAll("input, select") ?? []) {
-      if (text) input.setAttribute("aria-invalid", "true");
-      else input.removeAttribute("aria-invalid");
-    }
-    if (text && place.closest("details")) place.closest("details").open = true;
-    return true;
+    for (const place of this.#form.querySelectorAll("[data-error]")) showFieldError(this.#form, place.dataset.error, "");
   }
 }
 

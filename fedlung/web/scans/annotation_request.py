@@ -15,7 +15,8 @@ from fedlung.errors import InvalidInput
 from fedlung.imaging.annotations import MARKED_DIAMETERS_MM, UNKNOWN_DIAMETER_MM
 from fedlung.imaging.geometry import Geometry
 from fedlung.stores.annotation_versions import KINDS, ORIGINS, ScanFinding
-from fedlung.web.scans.own_scans import flag, only_fields
+from fedlung.web.json_bodies import only_fields
+from fedlung.web.scans.own_scans import flag
 
 LONGEST_COMMENT = 500
 MOST_FINDINGS = 1000

@@ -25,10 +25,11 @@ from fedlung.stores.audit import Action
 from fedlung.stores.hospital_store import HospitalStore
 from fedlung.stores.secret_key import secret_key
 from fedlung.web.body_sizes import largest_body
+from fedlung.web.deeds import note_deed
 from fedlung.web.json_bodies import json_object
 from fedlung.web.scans.annotation_request import parse_annotations
 from fedlung.web.scans.intake_queue import tell_scans_changed
-from fedlung.web.scans.own_scans import note_deed, own_store, scan_in_audit, sentence
+from fedlung.web.scans.own_scans import own_store, scan_in_audit, sentence
 from fedlung.web.services import services
 from fedlung.web.sessions import access, signed_in_user
 

@@ -23,9 +23,10 @@ from fedlung.stores.audit import Action
 from fedlung.stores.hospital_store import HospitalStore
 from fedlung.stores.users import STAFF
 from fedlung.web.assets import KEPT_BY_ONE
-from fedlung.web.json_bodies import json_object
+from fedlung.web.deeds import note_deed
+from fedlung.web.json_bodies import json_object, only_fields
 from fedlung.web.scans.intake_queue import tell_scans_changed
-from fedlung.web.scans.own_scans import flag, note_deed, only_fields, own_store, scan_in_audit
+from fedlung.web.scans.own_scans import flag, own_store, scan_in_audit
 from fedlung.web.scans.scan_json import ScanList
 from fedlung.web.scans.volume_slabs import SLAB_SLICES, VolumeReader, lps_geometry, num_slabs
 from fedlung.web.services import services

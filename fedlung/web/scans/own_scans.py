@@ -9,7 +9,6 @@ from typing import Any
 from flask_babel import gettext
 
 from fedlung.errors import InvalidInput
-from fedlung.stores.audit import Action
 from fedlung.stores.hospital_store import HospitalStore
 from fedlung.web.scans.refusal_words import in_words
 from fedlung.web.services import services
@@ -25,13 +24,6 @@ def own_store() -> HospitalStore:
         NotFound: the hospital has no folder.
     """
     return services().scans.hospital(signed_in_user().hospital_id or "")
-
-
-def only_fields(payload: Mapping[str, Any], *names: str) -> None:
-    """Raises InvalidInput for a field that is not known."""
-    unknown = sorted(set(payload) - set(names))
-    if unknown:
-        raise InvalidInput(fields={unknown[0][:80]: gettext("This field is not known.")})
 
 
 def flag(payload: Mapping[str, Any], name: str) -> bool | None:
@@ -62,8 +54,3 @@ def scan_in_audit(store: HospitalStore, scan_id: str) -> str:
         return scan_id
     record = store.scans.record(scan_id)
     return f"voxels {record.voxels_sha256[:16]}" if record is not None and record.voxels_sha256 else "voxels unknown"
-
-
-def note_deed(deed: Action, target: str, **details: Any) -> None:
-    user = signed_in_user()
-    services().audit.append(user.username, deed, target, details, user.hospital_id or "")

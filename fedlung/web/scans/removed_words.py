@@ -48,7 +48,9 @@ NAMES: Mapping[str, Any] = {
     "intent_name": lazy_gettext("meaning of the values"),
     "extensions": lazy_gettext("data added to the header"),
 }
+_KEYWORDS: Mapping[int, str] = {**IDENTIFYING, PATIENT_ID: "PatientID"}
 _TAG = re.compile(r"([0-9a-fA-F]{4})\|([0-9a-fA-F]{4})")  # as SimpleITK writes it into a MetaImage header
+_UNNAMED = re.compile(r"DICOM, (\d+) files")  # as `fedlung.imaging.intake.recognize` calls a series without a folder
 
 
 def removed_words(name: str) -> str:
@@ -59,12 +61,6 @@ def removed_words(name: str) -> str:
         return name
     words: str = gettext("%(what)s (%(name)s)", what=NAMES[keyword], name=name)
     return words
-
-
-_KEYWORDS: Mapping[int, str] = {**IDENTIFYING, PATIENT_ID: "PatientID"}
-
-
-_UNNAMED = re.compile(r"DICOM, (\d+) files")  # as `fedlung.imaging.intake.recognize` calls a series without a folder
 
 
 def name_words(uploaded_as: str) -> str:

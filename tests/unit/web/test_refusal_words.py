@@ -7,23 +7,12 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
-from flask_login import LoginManager
 
-from fedlung.web import i18n
 from fedlung.web.scans.own_scans import sentence
 from tests.faults.test_upload_list import CASES, Case
 from tests.intake_world import the_refusal
 
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
-
-
-@pytest.fixture(scope="module")
-def app() -> Flask:
-    app = Flask("words")
-    app.secret_key = "only here"
-    LoginManager(app).request_loader(lambda request: None)
-    i18n.install(app)
-    return app
 
 
 @pytest.mark.slow

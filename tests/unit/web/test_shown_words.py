@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
-from flask_login import LoginManager
 
 from fedlung.errors import BadAnnotations
 from fedlung.federation.strategies import STRATEGIES
@@ -20,7 +19,6 @@ from fedlung.imaging.intake.dicom_facts import IDENTIFYING
 from fedlung.stores.annotation_versions import ORIGINS
 from fedlung.stores.audit import Action, AuditLog
 from fedlung.stores.users import ROLES
-from fedlung.web import i18n
 from fedlung.web.audit_words import VALUES, actor_words, details_in_words, target_words
 from fedlung.web.js_texts import JS_TEXTS
 from fedlung.web.model_words import SENTENCES, TRAINED, card_words, with_words
@@ -32,15 +30,6 @@ from fedlung.web.training.request import RunRequest
 ROOT = Path(__file__).resolve().parents[3]
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 HEADER = "seriesuid,coordX,coordY,coordZ,diameter_mm\n"
-
-
-@pytest.fixture(scope="module")
-def app() -> Flask:
-    app = Flask("words")
-    app.secret_key = "only here"
-    LoginManager(app).request_loader(lambda request: None)
-    i18n.install(app)
-    return app
 
 
 @pytest.fixture

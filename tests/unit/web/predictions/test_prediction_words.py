@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask
-from flask_babel import Babel
 
 from fedlung.detection.categories import RULES
 from fedlung.detection.diameter_agreement import FEWEST_NODULES
@@ -25,15 +22,9 @@ from fedlung.web.predictions.words import (
     warning_words,
 )
 
+pytestmark = pytest.mark.usefixtures("request_context")
+
 POINT = {"threshold": 0.5, "fp_per_scan": 1.0, "sensitivity": 0.75, "num_scans": 3.0}
-
-
-@pytest.fixture(autouse=True)
-def request_context() -> Iterator[None]:
-    app = Flask("test")
-    Babel(app)
-    with app.test_request_context():
-        yield
 
 
 def test_rules_are_those_of_the_table() -> None:

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from flask import Flask
-from flask_babel import Babel
 
 from fedlung.reports.marked_scan import MarkedScan
 from fedlung.reports.prediction_pdf import MOST_PICTURES
 from fedlung.web.predictions.report_words import report_words, summary
 from tests.marked_chest import judged, reading, scan_of
 
-
-@pytest.fixture(autouse=True)
-def request_context() -> Iterator[None]:
-    app = Flask("test")
-    Babel(app)
-    with app.test_request_context():
-        yield
+pytestmark = pytest.mark.usefixtures("request_context")
 
 
 @pytest.fixture

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask
-from flask_babel import Babel
 
 from fedlung.reports.marked_scan import MarkedScan, marked_scan
 from fedlung.reports.prediction_export import to_export
@@ -18,24 +15,13 @@ from fedlung.stores.prediction_marks import ACCEPTED, MarkStore
 from fedlung.web.predictions.prediction_json import full_json
 from fedlung.web.predictions.report_words import report_words
 from fedlung.web.predictions.words import agreement_words
-from tests.marked_chest import RECORD, reading
+from tests.marked_chest import RECORD
+
+pytestmark = pytest.mark.usefixtures("request_context")
 
 SMALL = {"bounds_mm": [0.0, 8.0], "num_nodules": 30, "limits_of_agreement_mm": [-1.0, 2.0]}
 LARGE = {"bounds_mm": [8.0, None], "num_nodules": 40, "limits_of_agreement_mm": [-3.0, 4.0]}
 MODEL = {**RECORD.model, "validation": {"diameter_agreement": {"bins": [SMALL, LARGE]}}}
-
-
-@pytest.fixture(autouse=True)
-def request_context() -> Iterator[None]:
-    app = Flask("test")
-    Babel(app)
-    with app.test_request_context():
-        yield
-
-
-@pytest.fixture(scope="module")
-def content() -> dict[str, Any]:
-    return reading()[0]
 
 
 def all_accepted(content: dict[str, Any], folder: Path, model: dict[str, Any], **change_of_first: Any) -> MarkedScan:

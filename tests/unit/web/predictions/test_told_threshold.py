@@ -2,36 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask
-from flask_babel import Babel
 
 from fedlung.reports.marked_scan import MarkedScan, marked_scan
 from fedlung.reports.prediction_export import to_export
 from fedlung.stores.prediction_marks import MarkStore
 from fedlung.web.predictions.report_words import report_words
-from tests.marked_chest import RECORD, reading
+from tests.marked_chest import RECORD
+
+pytestmark = pytest.mark.usefixtures("request_context")
 
 POINT = {"threshold": 0.31, "fp_per_scan": 0.6667, "sensitivity": 0.75, "num_scans": 3.0}
 COUNTED = {**POINT, "interval": [0.4093, 0.9285], "num_nodules": 8}
-
-
-@pytest.fixture(autouse=True)
-def request_context() -> Iterator[None]:
-    app = Flask("test")
-    Babel(app)
-    with app.test_request_context():
-        yield
-
-
-@pytest.fixture(scope="module")
-def content() -> dict[str, Any]:
-    return reading()[0]
 
 
 def scan_at(content: dict[str, Any], folder: Path, threshold: float, *points: dict[str, Any]) -> MarkedScan:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,35 +10,9 @@ import pytest
 from fedlung.settings import Settings
 from fedlung.web.services import Services
 from tests.fake_reader import LONG, FakeReader, write_scan
-from tests.web.conftest import SignedIn
-from tests.web.fake_launcher import FakeLauncher
-from tests.web.reading_people import Person, reading_services
+from tests.web.reading_people import Person
 
 OWN_PEOPLE, STRANGERS = ("staff_a", "clinician_a"), ("staff_b", "clinician_b")
-
-
-@pytest.fixture
-def fake() -> FakeReader:
-    return FakeReader()
-
-
-@pytest.fixture
-def services(settings: Settings, launcher: FakeLauncher, fake: FakeReader) -> Iterator[Services]:
-    with reading_services(settings, launcher, fake) as made:
-        yield made
-
-
-@pytest.fixture
-def person(signed_in: SignedIn) -> Callable[[str], Person]:
-    return lambda name: Person(signed_in(name))
-
-
-@pytest.fixture
-def done(person: Callable[[str], Person], services: Services) -> str:
-    """A finished prediction of hospital_a's scan."""
-    asked = person("clinician_a").ask()
-    assert services.predictions.wait_until_idle(LONG)
-    return str(asked["id"])
 
 
 def test_everybody_declares_the_first_read_for_themselves(person: Callable[[str], Person], done: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -17,9 +17,7 @@ from fedlung.stores.scan_records import ScanRecord
 from fedlung.stores.scans import FileScanStore
 from fedlung.web.services import Services
 from tests.fake_reader import LONG, SHAPE_ZYX, SPACING_ZYX_MM, FakeReader, write_scan
-from tests.web.conftest import SignedIn
-from tests.web.fake_launcher import FakeLauncher
-from tests.web.reading_people import Person, reading_services
+from tests.web.reading_people import Person
 
 OWN_PEOPLE, STRANGERS = ("staff_a", "clinician_a"), ("staff_b", "clinician_b")
 ID_PATHS = (
@@ -33,30 +31,6 @@ ID_PATHS = (
     "/export/sr.dcm",
     "/comparison?prior={id}",
 )
-
-
-@pytest.fixture
-def fake() -> FakeReader:
-    return FakeReader()
-
-
-@pytest.fixture
-def services(settings: Settings, launcher: FakeLauncher, fake: FakeReader) -> Iterator[Services]:
-    with reading_services(settings, launcher, fake) as made:
-        yield made
-
-
-@pytest.fixture
-def person(signed_in: SignedIn) -> Callable[[str], Person]:
-    return lambda name: Person(signed_in(name))
-
-
-@pytest.fixture
-def done(person: Callable[[str], Person], services: Services) -> str:
-    """A finished prediction of hospital_a's scan."""
-    asked = person("clinician_a").ask()
-    assert services.predictions.wait_until_idle(LONG)
-    return str(asked["id"])
 
 
 @pytest.mark.parametrize("username", OWN_PEOPLE)
